@@ -1,0 +1,215 @@
+/** A rule of .oxlintrc.json and the smallest file that breaks it. */
+export type LintCase = { readonly rule: string; readonly source: string; readonly file?: string };
+
+/** By rule; the file is platform/<rule>.ts. */
+export const RULE_VIOLATIONS: Readonly<Record<string, string>> = {
+  'typescript/await-thenable': `export const f = async (n: number): Promise<void> => { await n; };`,
+  'typescript/ban-ts-comment': `// @ts-ignore\nexport const n: number = 'x';`,
+  'typescript/consistent-type-exports': `import type { A } from './a.ts';\nimport { type B } from './b.ts';\nexport { A, B };`,
+  'typescript/consistent-type-imports': `import { Pool } from 'pg';\nexport type P = Pool;`,
+  'typescript/no-array-delete': `export const f = (list: number[]): void => { delete list[0]; };`,
+  'typescript/no-base-to-string': 'export const f = (o: { a: number }): string => `${o}`;',
+  'typescript/no-deprecated': `/** @deprecated */\nconst old = (): number => 1;\nexport const n = old();`,
+  'typescript/no-dynamic-delete': `export const f = (o: Record<string, 1>, key: string): void => { delete o[key]; };`,
+  'typescript/no-explicit-any': `export const f = (x: any): unknown => x;`,
+  'typescript/no-floating-promises': `const later = async (): Promise<number> => 1;\nexport function f(): void { later(); }`,
+  'typescript/no-for-in-array': `export const f = (list: number[]): void => { for (const i in list) f([Number(i)]); };`,
+  'typescript/no-implied-eval': `setTimeout('1 + 1', 1);\nexport const n = 1;`,
+  'typescript/no-import-type-side-effects': `import { type Pool } from 'pg';\nexport type P = Pool;`,
+  'typescript/no-invalid-void-type': `export type V = { a: void };`,
+  'typescript/no-misused-promises': `const later = async (): Promise<boolean> => true;\nexport const n = (): number => { if (later()) return 1; return 2; };`,
+  'typescript/no-misused-spread': `export const f = (m: Map<string, string>): object => ({ ...m });`,
+  'typescript/no-non-null-assertion': `export const f = (x: string | null): string => x!;`,
+  'typescript/no-redundant-type-constituents': `export type T = unknown | 'a';`,
+  'typescript/no-require-imports': `import pg = require('pg');\nexport const n = pg;`,
+  'typescript/no-unnecessary-type-assertion': `export const f = (x: string): string => x as string;`,
+  'typescript/no-unsafe-argument': `const g = (n: number): number => n;\nexport const n = g(JSON.parse('1'));`,
+  'typescript/no-unsafe-assignment': `const x = JSON.parse('1');\nexport const n: unknown = x;`,
+  'typescript/no-unsafe-call': `JSON.parse('1')();\nexport const n = 1;`,
+  'typescript/no-unsafe-function-type': `export type F = Function;`,
+  'typescript/no-unsafe-member-access': `export const n: unknown = JSON.parse('1').a;`,
+  'typescript/no-unsafe-return': `export const f = (): number => JSON.parse('1');`,
+  'typescript/only-throw-error': `export function f(): never { throw 'no'; }`,
+  'typescript/prefer-nullish-coalescing': `export const f = (o: { a: number } | null): { a: number } => o || { a: 1 };`,
+  'typescript/prefer-optional-chain': `export const f = (o: { a: { b: number } } | null): number | undefined => (o && o.a && o.a.b) as number;`,
+  'typescript/prefer-promise-reject-errors': `export const f = async (): Promise<never> => Promise.reject('no');`,
+  'typescript/prefer-readonly': `export class A { #b = 1; private c = 2; sum(): number { return this.#b + this.c; } }`,
+  'typescript/require-array-sort-compare': `export const f = (list: number[]): number[] => list.toSorted();`,
+  'typescript/restrict-plus-operands': `export const f = (a: number, b: string): string => a + b;`,
+  'typescript/restrict-template-expressions': 'export const f = (a: string | undefined): string => `${a}`;',
+  'typescript/return-await': `const later = async (): Promise<number> => 1;\nexport async function f(): Promise<number> { try { return later(); } catch { return 2; } }`,
+  'typescript/strict-boolean-expressions': `export const f = (amount: number): number => { if (amount) return 1; return 2; };`,
+  'typescript/switch-exhaustiveness-check': `export function f(s: 'a' | 'b'): number { switch (s) { case 'a': return 1; } return 2; }`,
+  'typescript/unbound-method': `class A { n = 1; m(): number { return this.n; } }\nexport const m = new A().m;`,
+  'typescript/use-unknown-in-catch-callback-variable': `export const f = async (p: Promise<void>): Promise<void> => p.catch((error: Error) => { throw error; });`,
+  'array-callback-return': `export const f = (list: number[]): unknown[] => list.map((n) => { if (n > 1) return n; });`,
+  'default-case-last': `export function f(n: number): number { switch (n) { default: return 1; case 2: return 2; } }`,
+  'no-alert': `alert('hi');\nexport const n = 1;`,
+  'no-case-declarations': `export function f(n: number): number { switch (n) { case 1: const m = 1; return m; default: return 2; } }`,
+  'no-console': `console.log('hi');\nexport const n = 1;`,
+  'no-constructor-return': `export class A { constructor() { return {}; } }`,
+  'no-else-return': `export function f(b: boolean): number { if (b) { return 1; } else { return 2; } }`,
+  'no-fallthrough': `export function f(n: number): number { let m = 0; switch (n) { case 1: m = 1; case 2: m = 2; break; default: } return m; }`,
+  'no-implicit-coercion': `export const f = (s: string): boolean => !!s;`,
+  'no-lonely-if': `export function f(a: boolean, b: boolean): number { let n = 0; if (a) { n = 1; } else { if (b) { n = 2; } } return n; }`,
+  'no-new-func': `export const f: unknown = new Function('return 1');`,
+  'no-param-reassign': `export function f(n: number): number { n = 2; return n; }`,
+  'no-self-compare': `export const f = (n: number): boolean => n === n;`,
+  'no-useless-return': `export function f(): void { f(); return; }`,
+  'no-var': `var n = 1;\nexport { n };`,
+  'object-shorthand': `const n = 1;\nexport const o = { n: n };`,
+  'prefer-const': `let n = 1;\nexport const m = n;`,
+  'prefer-template': `export const f = (s: string): string => 'a ' + s;`,
+  radix: `export const n = Number.parseInt('1');`,
+  eqeqeq: `export const f = (n: number): boolean => n == 1;`,
+  'no-warning-comments': `// TODO: later\nexport const n = 1;`,
+  'no-restricted-imports': `import { env } from 'node:process';\nexport const e = env;`,
+  'no-restricted-properties': `export const stop = (): void => { process.on('SIGTERM', () => process.exit(0)); };`,
+  'node/no-process-env': `export const e = process.env['A'];`,
+  'import/no-commonjs': `module.exports = 1;`,
+  'import/no-default-export': `const n = 1;\nexport { n as default };`,
+  'import/no-duplicates': `import { Pool } from 'pg';\nimport { Client } from 'pg';\nexport const both = [Pool, Client];`,
+  'import/no-mutable-exports': `export let n = 1;\nexport const grow = (): void => { n += 1; };`,
+  'unicorn/error-message': `export function f(): never { throw new Error(); }`,
+  'unicorn/no-array-for-each': `export const f = (list: number[]): void => { list.forEach((n) => { f([n]); }); };`,
+  'unicorn/no-useless-promise-resolve-reject': `export const f = async (): Promise<number> => Promise.resolve(1);`,
+  'unicorn/prefer-node-protocol': `import { readFile } from 'fs/promises';\nexport const f = readFile;`,
+  'unicorn/prefer-top-level-await': `const main = async (): Promise<number> => 1;\nmain().then(console.log, console.error);\nexport const n = 1;`,
+  'unicorn/throw-new-error': `export function f(): never { throw Error('no'); }`,
+};
+
+const test = (body: string): string =>
+  `import { describe, expect, it } from 'vitest';\n${body}\nexport const used = [describe, expect, it];\n`;
+
+/** Where the place decides, and where a rule has more than one way round it. */
+export const PLACED_VIOLATIONS: readonly LintCase[] = [
+  { rule: 'unicorn/filename-case', file: 'platform/camelCase.ts', source: `export const n = 1;` },
+
+  ...['domain', 'workflows'].flatMap((folder) => [
+    {
+      rule: 'no-restricted-imports',
+      file: `${folder}/node.ts`,
+      source: `import { createHash } from 'node:crypto';\nexport const f = createHash;`,
+    },
+    {
+      rule: 'no-restricted-imports',
+      file: `${folder}/node-deep.ts`,
+      source: `import { readFile } from 'node:fs/promises';\nexport const f = readFile;`,
+    },
+    {
+      rule: 'no-restricted-imports',
+      file: `${folder}/node-bare.ts`,
+      source: `import { readFile } from 'fs/promises';\nexport const f = readFile;`,
+    },
+    {
+      rule: 'no-restricted-imports',
+      file: `${folder}/node-again.ts`,
+      source: `export { readFile } from 'node:fs';`,
+    },
+    { rule: 'no-restricted-properties', file: `${folder}/clock.ts`, source: `export const n = Date.now();` },
+    {
+      rule: 'no-restricted-properties',
+      file: `${folder}/chance.ts`,
+      source: `export const n = Math.random();`,
+    },
+    {
+      rule: 'no-restricted-properties',
+      file: `${folder}/chance-taken.ts`,
+      source: `const { random } = Math;\nexport const n = random();`,
+    },
+    { rule: 'no-restricted-globals', file: `${folder}/date.ts`, source: `export const d = new Date();` },
+    {
+      rule: 'no-restricted-globals',
+      file: `${folder}/global.ts`,
+      source: `export const d = globalThis.Date.now();`,
+    },
+    {
+      rule: 'no-restricted-globals',
+      file: `${folder}/weak.ts`,
+      source: `export const w = (o: object): unknown => new WeakRef(o);`,
+    },
+  ]),
+
+  ...['activities', 'api', 'cli', 'domain', 'events', 'provider', 'workers', 'test/unit'].map((folder) => ({
+    rule: 'node/no-process-env',
+    file: `${folder}/env.ts`,
+    source: `export const e = process.env['A'];`,
+  })),
+  ...['activities', 'api', 'cli', 'platform', 'provider', 'workers', 'test/harness'].map((folder) => ({
+    rule: 'no-restricted-properties',
+    file: `${folder}/exit.ts`,
+    source: `process.exit(1);\nexport const n = 1;`,
+  })),
+  {
+    rule: 'no-restricted-properties',
+    file: 'api/hidden.ts',
+    source: `export const e: unknown = globalThis.process.env;`,
+  },
+  ...['activities', 'api', 'platform', 'provider/stripe', 'workers', 'test/unit'].map((folder) => ({
+    rule: 'no-console',
+    file: `${folder}/print.ts`,
+    source: `console.log('hi');\nexport const n = 1;`,
+  })),
+
+  {
+    rule: 'vitest/no-disabled-tests',
+    file: 'test/unit/skip.test.ts',
+    source: test(`it.skip('a', () => { expect(1).toBe(1); });`),
+  },
+  {
+    rule: 'vitest/no-disabled-tests',
+    file: 'test/unit/skip-all.test.ts',
+    source: test(`describe.skip('a', () => { it('b', () => { expect(1).toBe(1); }); });`),
+  },
+  {
+    rule: 'vitest/no-focused-tests',
+    file: 'test/unit/only.test.ts',
+    source: test(`it.only('a', () => { expect(1).toBe(1); });`),
+  },
+  { rule: 'vitest/warn-todo', file: 'test/unit/todo.test.ts', source: test(`it.todo('a');`) },
+  { rule: 'vitest/expect-expect', file: 'test/unit/empty.test.ts', source: test(`it('a', () => {});`) },
+  {
+    rule: 'vitest/valid-expect',
+    file: 'test/unit/expect.test.ts',
+    source: test(`it('a', () => { expect(1); });`),
+  },
+  {
+    rule: 'no-restricted-properties',
+    file: 'test/unit/skip-if.test.ts',
+    source: test(`it.skipIf(used.length > 0)('a', () => { expect(1).toBe(1); });`),
+  },
+  {
+    rule: 'no-restricted-properties',
+    file: 'test/unit/run-if.test.ts',
+    source: test(`it.runIf(used.length > 0)('a', () => { expect(1).toBe(1); });`),
+  },
+  {
+    rule: 'no-restricted-properties',
+    file: 'test/unit/skip-inside.test.ts',
+    source: test(`it('a', (context) => { context.skip(); });`),
+  },
+  {
+    rule: 'no-restricted-properties',
+    file: 'test/unit/skip-taken.test.ts',
+    source: test(`it('a', ({ skip }) => { skip(); });`),
+  },
+  {
+    rule: 'no-restricted-properties',
+    file: 'test/unit/fails.test.ts',
+    source: test(`it.fails('a', () => { expect(1).toBe(2); });`),
+  },
+];
+
+/** What the same rules let through. */
+export const ALLOWED: Readonly<Record<string, string>> = {
+  'domain/age.ts': `export const ageMs = (now: number, then: number): number => now - then;\nexport const f = (d: Date): number => d.getTime();\n`,
+  'workflows/nap.ts': `import { sleep } from '@temporalio/workflow';\n\nexport const nap = async (): Promise<void> => sleep(1);\n`,
+  'platform/config.ts': `export const e = process.env['A'];\n`,
+  'platform/clock.ts': `export const now = (): number => Date.now() + Math.random();\n`,
+  'launch/begin.mjs': `console.log(process.env['A']);\nprocess.exit(1);\n`,
+  'cli/main.ts': `console.log('hi');\nprocess.exit(1);\n`,
+  'provider/simulator/main.ts': `console.log('ready');\n`,
+  'test/harness/environment.ts': `export const e = { ...process.env };\n`,
+  'test/unit/plain.test.ts': `import { expect, it } from 'vitest';\n\nit('adds', () => {\n  expect(1 + 1).toBe(2);\n});\n`,
+  'vitest.config.ts': `import { defineConfig } from 'vitest/config';\n\nexport default defineConfig({});\n`,
+};
