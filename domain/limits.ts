@@ -1,0 +1,28 @@
+/** Every limit of the platform in one place; the unit is the last word of the name. */
+
+/** The largest amount Stripe takes for one payment: eight digits of minor units. */
+export const MAX_AMOUNT_MINOR = 99_999_999;
+export const MAX_SPLIT_PARTS = 10_000;
+
+export const MAX_BODY_BYTES = 16_384;
+export const MAX_WEBHOOK_BYTES = 262_144;
+export const MAX_JSON_DEPTH = 64;
+
+export const IDEMPOTENCY_KEY_MIN_LENGTH = 16;
+export const IDEMPOTENCY_KEY_MAX_LENGTH = 255;
+
+export const MAX_NAME_LENGTH = 100;
+/** RFC 5321, section 4.5.3.1.3, less the angle brackets. */
+export const MAX_EMAIL_LENGTH = 254;
+export const MAX_MESSAGE_LENGTH = 500;
+export const MAX_TITLE_LENGTH = 140;
+export const MAX_DESCRIPTION_LENGTH = 5_000;
+export const MAX_PAYMENT_METHOD_LENGTH = 255;
+
+export const MAX_PAGE_SIZE = 100;
+export const DEFAULT_PAGE_SIZE = 20;
+
+/** Both ways: a webhook signed too long ago and one signed in the future are refused. */
+export const WEBHOOK_TOLERANCE_SECONDS = 300;
+/** RFC 7240 `Prefer: wait`; a longer wish is cut to this. */
+export const PREFER_WAIT_MAX_SECONDS = 10;
