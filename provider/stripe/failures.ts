@@ -1,0 +1,72 @@
+import { Stripe } from 'stripe';
+import type { OurFaultAnswer, ProviderAnswer, UnknownAnswer, UnknownReason } from '../port.ts';
+import type { CallContext } from './http-client.ts';
+import { toProviderPayment } from './translate.ts';
+
+const MAX_RETRY_AFTER_MS = 3_600_000;
+
+/** https://docs.stripe.com/error-codes: the object is in another state than the operation needs. */
+const WRONG_STATE_CODES: ReadonlySet<string> = new Set([
+  'payment_intent_unexpected_state',
+  'intent_invalid_state',
+  'charge_already_captured',
+  'charge_expired_for_capture',
+]);
+
+const OUR_FAULT_STATUSES: ReadonlySet<number> = new Set([400, 401, 403, 404]);
+
+export function unknown(reason: UnknownReason, context: CallContext): UnknownAnswer {
+  return {
+    kind: 'unknown',
+    reason,
+    retryAfterMs: retryAfterMs(context.headers['retry-after']),
+    replayed: context.headers['idempotent-replayed'] === 'true',
+  };
+}
+
+/** What an error of the SDK proves. A status or code that nobody documented proves nothing. */
+export function answerOfError(
+  error: unknown,
+  context: CallContext,
+): Exclude<ProviderAnswer, { kind: 'yes' }> {
+  if (!(error instanceof Stripe.errors.StripeError)) throw error;
+  if (error instanceof Stripe.errors.StripeConnectionError) {
+    return unknown(context.timedOut ? 'timeout' : 'connection', context);
+  }
+  const status = error.statusCode;
+  if (status === undefined) return unknown('garbage', context);
+  if (status >= 500) return unknown('server_error', context);
+  if (status === 409) return unknown('in_use', context);
+  if (status === 429 || error.code === 'rate_limit') return unknown('rate_limited', context);
+  if (status === 402) return answerOfDecline(error, context);
+  if (error.code !== undefined && status === 400 && WRONG_STATE_CODES.has(error.code)) {
+    return { kind: 'wrong_state', payment: toProviderPayment(error.payment_intent) };
+  }
+  if (OUR_FAULT_STATUSES.has(status)) return ourFault(status, error);
+  return unknown('garbage', context);
+}
+
+function answerOfDecline(
+  error: InstanceType<typeof Stripe.errors.StripeError>,
+  context: CallContext,
+): Exclude<ProviderAnswer, { kind: 'yes' }> {
+  const code = error.decline_code || error.code;
+  if (error.rawType !== 'card_error' || !code) return unknown('garbage', context);
+  return { kind: 'declined', code, payment: toProviderPayment(error.payment_intent) };
+}
+
+function ourFault(status: number, error: InstanceType<typeof Stripe.errors.StripeError>): OurFaultAnswer {
+  return {
+    kind: 'our_fault',
+    status,
+    code: error.code ?? error.rawType ?? `http_${status}`,
+    message: error.message,
+  };
+}
+
+/** Seconds or an HTTP date (RFC 9110, 10.2.3); at most an hour. */
+function retryAfterMs(header: string | undefined): number | null {
+  if (header === undefined) return null;
+  const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
+  return Number.isNaN(ms) ? null : Math.min(Math.max(ms, 0), MAX_RETRY_AFTER_MS);
+}

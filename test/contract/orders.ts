@@ -1,0 +1,44 @@
+import { randomUUID } from 'node:crypto';
+import { expect } from 'vitest';
+import type { PaymentOrder, PaymentProvider, ProviderAnswer, ProviderPayment } from '../../provider/port.ts';
+
+export function newOrder(change: Partial<PaymentOrder> = {}): PaymentOrder {
+  return {
+    donationId: randomUUID(),
+    campaignId: randomUUID(),
+    amountMinor: 2_500,
+    currency: 'USD',
+    paymentMethod: 'pm_card_visa',
+    ...change,
+  };
+}
+
+export function newKey(): string {
+  return `${randomUUID()}:test:1`;
+}
+
+export function paymentOf(answer: ProviderAnswer): ProviderPayment {
+  expect(answer).toMatchObject({ kind: 'yes' });
+  if (answer.kind !== 'yes') throw new Error('No payment in the answer');
+  return answer.payment;
+}
+
+export async function created(
+  provider: PaymentProvider,
+  change: Partial<PaymentOrder> = {},
+): Promise<ProviderPayment> {
+  return paymentOf(await provider.createPayment(newOrder(change), newKey()));
+}
+
+export async function authorized(
+  provider: PaymentProvider,
+  change: Partial<PaymentOrder> = {},
+): Promise<ProviderPayment> {
+  const { id } = await created(provider, change);
+  return paymentOf(await provider.confirmPayment(id, newKey()));
+}
+
+export async function captured(provider: PaymentProvider): Promise<ProviderPayment> {
+  const { id } = await authorized(provider);
+  return paymentOf(await provider.capturePayment(id, newKey()));
+}
