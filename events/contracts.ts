@@ -1,0 +1,60 @@
+/**
+ * What the services tell each other. Past tense, versioned: a change that a consumer would notice is a new version
+ * beside the old one. Every event carries its aggregate's `version`, because relays reorder.
+ */
+import { z } from 'zod';
+
+const ids = { donationId: z.uuid(), campaignId: z.uuid() };
+const money = { amount: z.number().int().positive(), currency: z.string() };
+const version = z.number().int().nonnegative();
+const total = z.number().int().nonnegative();
+
+const donation = z.object({
+  ...ids,
+  ...money,
+  status: z.string(),
+  version,
+  failureCode: z.string().nullable(),
+});
+const payment = z.object({ ...ids, ...money, from: z.string(), to: z.string(), version });
+
+export const EVENTS = {
+  'donation.pledged.v1': donation,
+  'donation.authorized.v1': donation,
+  'donation.captured.v1': donation,
+  'donation.failed.v1': donation,
+  'donation.expired.v1': donation,
+  'donation.refunded.v1': donation,
+  'payment.authorized.v1': payment,
+  'payment.captured.v1': payment,
+  'payment.closed.v1': payment,
+  'payment.refund_changed.v1': payment,
+  'payment.dispute_changed.v1': payment,
+  'campaign.changed.v1': z.object({
+    campaignId: z.uuid(),
+    currency: z.string(),
+    status: z.enum(['draft', 'open', 'closed']),
+    version,
+  }),
+  'campaign.totals_changed.v1': z.object({
+    campaignId: z.uuid(),
+    totalPledged: total,
+    totalCaptured: total,
+    totalRefunded: total,
+    disputeLost: total,
+    donationCount: total,
+    version,
+  }),
+} as const;
+
+export type EventType = keyof typeof EVENTS;
+export type EventPayload<T extends EventType> = z.infer<(typeof EVENTS)[T]>;
+
+export type OutboxEvent<T extends EventType = EventType> = {
+  readonly [K in T]: {
+    readonly type: K;
+    readonly aggregateId: string;
+    readonly version: number;
+    readonly payload: EventPayload<K>;
+  };
+}[T];

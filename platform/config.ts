@@ -1,0 +1,127 @@
+/**
+ * The only reader of `process.env`. A process names what it needs and gets it typed, or ends with one clear line.
+ */
+import { z } from 'zod';
+import { DEFAULT_POLICY } from '../domain/donation.ts';
+
+const port = z.coerce.number().int().min(0).max(65_535);
+const databaseUrl = z.url({ protocol: /^postgres(ql)?$/ });
+
+const policy = z
+  .string()
+  .transform((text, context): unknown => {
+    try {
+      return JSON.parse(text);
+    } catch {
+      context.addIssue('must be JSON');
+      return z.NEVER;
+    }
+  })
+  .pipe(
+    z.strictObject({
+      providerCallTimeoutMs: z.number().int().positive().default(DEFAULT_POLICY.providerCallTimeoutMs),
+      localProviderCallTimeoutMs: z
+        .number()
+        .int()
+        .positive()
+        .default(DEFAULT_POLICY.localProviderCallTimeoutMs),
+      retryInitialMs: z.number().int().positive().default(DEFAULT_POLICY.retryInitialMs),
+      retryMaxMs: z.number().int().positive().default(DEFAULT_POLICY.retryMaxMs),
+      abandonAfterMs: z.number().int().positive().default(DEFAULT_POLICY.abandonAfterMs),
+      /** How long an operation of ours keeps the provider's events of its payment waiting. */
+      quietAfterOperationMs: z.number().int().nonnegative().default(2_000),
+      /** A row this old that nobody has claimed belongs to a process that died: the sweeper takes it. */
+      sweepAfterMs: z.number().int().nonnegative().default(5_000),
+      /** How long a relay may hold a row before another may deliver it again. */
+      leaseMs: z.number().int().positive().default(30_000),
+      /** An event given to a workflow this long ago and still not applied is delivered again. */
+      redeliverAfterMs: z.number().int().positive().default(60_000),
+      /** An accepted request this old without a final pledge has its workflow looked up. */
+      missingWorkflowAfterMs: z.number().int().positive().default(300_000),
+    }),
+  );
+
+const environment = z.object({
+  NAME_PREFIX: z
+    .string()
+    .regex(/^[a-z][a-z0-9_-]{0,40}$/)
+    .default('careforall'),
+  DONATIONS_DATABASE_URL: databaseUrl.optional(),
+  PAYMENTS_DATABASE_URL: databaseUrl.optional(),
+  CAMPAIGNS_DATABASE_URL: databaseUrl.optional(),
+  NOTIFICATIONS_DATABASE_URL: databaseUrl.optional(),
+  REDIS_URL: z.url({ protocol: /^rediss?$/ }).optional(),
+  RABBITMQ_URL: z.url({ protocol: /^amqps?$/ }).optional(),
+  TEMPORAL_ADDRESS: z.string().min(1).optional(),
+  TEMPORAL_NAMESPACE: z.string().min(1).default('default'),
+  STRIPE_API_BASE: z.url().default('https://api.stripe.com'),
+  STRIPE_SECRET_KEY: z.string().min(1).optional(),
+  STRIPE_WEBHOOK_SECRETS: z
+    .string()
+    .transform((list) =>
+      list
+        .split(',')
+        .map((secret) => secret.trim())
+        .filter((secret) => secret !== ''),
+    )
+    .pipe(z.array(z.string()).min(1))
+    .optional(),
+  HOST: z.string().default('127.0.0.1'),
+  PORT: port.default(8080),
+  /** Where the API is reached, for those who call it: the gateway's address, or `HOST:PORT` when unset. */
+  API_URL: z.url({ protocol: /^https?$/ }).optional(),
+  OPS_PORT: port.default(0),
+  OPERATOR_TOKEN: z.string().min(16).optional(),
+  INSTALLATION_SECRET: z.string().min(32).optional(),
+  PLACEMENT: z.enum(['local', 'queues']).default('local'),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z.url().optional(),
+  FAILPOINTS_DIR: z.string().optional(),
+  POLICY: policy.prefault('{}'),
+});
+
+export type Environment = z.infer<typeof environment>;
+export type Policy = Environment['POLICY'];
+export type Config<Needed extends keyof Environment = never> = Environment & {
+  readonly [Name in Needed]-?: NonNullable<Environment[Name]>;
+};
+
+/** Reads the environment; throws a `ConfigError` that names each variable that is missing or malformed. */
+export function loadConfig<Needed extends keyof Environment = never>(
+  needed: readonly Needed[] = [],
+  source: Readonly<Record<string, string | undefined>> = process.env,
+): Config<Needed> {
+  const given = Object.fromEntries(
+    Object.entries(source).filter(([, value]) => value !== undefined && value !== ''),
+  );
+  const parsed = environment.safeParse(given);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+    throw new ConfigError(`The environment is not usable: ${problems.join('; ')}`);
+  }
+  const missing = needed.filter((name) => parsed.data[name] === undefined);
+  if (missing.length > 0) {
+    throw new ConfigError(
+      `Set ${missing.join(', ')}: this process needs ${missing.length === 1 ? 'it' : 'them'} (\`npm start\` does so by itself).`,
+    );
+  }
+  return parsed.data as Config<Needed>;
+}
+
+/** A source for `loadConfig`: the environment, and for what is not set there `fallback`. */
+export function environmentOr(
+  fallback: Readonly<Record<string, string>>,
+): Readonly<Record<string, string | undefined>> {
+  const given = Object.entries(process.env).filter(([, value]) => value !== undefined && value !== '');
+  return { ...fallback, ...Object.fromEntries(given) };
+}
+
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/** Needed before anything can go wrong with the rest of the environment. */
+export function configuredLogLevel(): string {
+  const level = environment.shape.LOG_LEVEL.safeParse(process.env['LOG_LEVEL']);
+  return level.success ? level.data : 'info';
+}
