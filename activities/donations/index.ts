@@ -1,0 +1,118 @@
+/** What the donation workflow has done in the donations database: the pledge, the claim of the capture, the outcome. */
+import type { ClientBase, Pool } from 'pg';
+import type { EventType } from '../../events/contracts.ts';
+import { insertOutboxEvents } from '../../events/outbox.ts';
+import type { PaymentStatus } from '../../domain/payment.ts';
+import type { Failpoint } from '../../platform/failpoint.ts';
+import { transaction } from '../../platform/postgres.ts';
+import type { DonationActivities } from '../../workflows/ports.ts';
+
+export type DonationActivityDeps = {
+  readonly pool: Pool;
+  readonly failpoint: Failpoint;
+  /** Outbox rows were committed. */
+  readonly outboxWritten: () => void;
+};
+
+type PledgeRow = {
+  id: string;
+  campaign_id: string;
+  amount: number;
+  currency: string;
+  status: string;
+  version: number;
+  failure_code: string | null;
+};
+
+const PLEDGE_COLUMNS = 'id, campaign_id, amount, currency, status, version, failure_code';
+
+export function createDonationActivities({
+  pool,
+  failpoint,
+  outboxWritten,
+}: DonationActivityDeps): DonationActivities {
+  return {
+    persistPledge: async (donationId) => {
+      await transaction(pool, async (client) => {
+        const { rows } = await client.query<PledgeRow>({
+          name: 'pledge-persist',
+          text: `INSERT INTO pledges (id, campaign_id, donor_name, donor_email, anonymous, message, amount, currency, status, idempotency_key)
+                 SELECT id, campaign_id, body #>> '{donor,name}', body #>> '{donor,email}', coalesce((body #>> '{donor,anonymous}')::boolean, false),
+                        body ->> 'message', amount, currency, 'INITIATED', idempotency_key
+                 FROM donation_requests WHERE id = $1
+                 ON CONFLICT (id) DO NOTHING RETURNING ${PLEDGE_COLUMNS}`,
+          values: [donationId],
+        });
+        // A repetition finds the pledge there, and its outbox row with it.
+        if (rows[0] !== undefined) await announce(client, rows[0], 'donation.pledged.v1');
+        failpoint('pledge.before-commit');
+      });
+      failpoint('pledge.committed');
+      outboxWritten();
+    },
+
+    claimCapture: async ({ donationId, version }) =>
+      transaction(pool, async (client) => {
+        const { rowCount } = await client.query({
+          name: 'capture-claim',
+          text: `UPDATE donation_requests SET capture_started_at = coalesce(capture_started_at, now())
+                 WHERE id = $1 AND cancel_requested_at IS NULL`,
+          values: [donationId],
+        });
+        if (rowCount !== 1) return false;
+        await mirror(client, { donationId, status: 'AUTHORIZED', version, failureCode: null });
+        return true;
+      }),
+
+    recordOutcome: async (outcome) => {
+      await transaction(pool, async (client) => {
+        const changed = await mirror(client, outcome);
+        if (changed !== undefined) await announce(client, changed, OUTCOME_EVENT[outcome.status]);
+      });
+      failpoint('outcome.committed');
+      outboxWritten();
+    },
+  };
+}
+
+const OUTCOME_EVENT: Readonly<Record<PaymentStatus, EventType & `donation.${string}`>> = {
+  INITIATED: 'donation.pledged.v1',
+  AUTHORIZED: 'donation.authorized.v1',
+  FAILED: 'donation.failed.v1',
+  EXPIRED: 'donation.expired.v1',
+  CAPTURED: 'donation.captured.v1',
+  PARTIALLY_REFUNDED: 'donation.refunded.v1',
+  REFUNDED: 'donation.refunded.v1',
+};
+
+/** The pledge follows the payment's version: what is older, or the same, changes nothing. */
+async function mirror(
+  client: ClientBase,
+  { donationId, status, version, failureCode }: Parameters<DonationActivities['recordOutcome']>[0],
+): Promise<PledgeRow | undefined> {
+  const { rows } = await client.query<PledgeRow>({
+    name: 'pledge-mirror',
+    text: `UPDATE pledges SET status = $2, version = $3, failure_code = $4, updated_at = now()
+           WHERE id = $1 AND version < $3 RETURNING ${PLEDGE_COLUMNS}`,
+    values: [donationId, status, version, failureCode],
+  });
+  return rows[0];
+}
+
+async function announce(
+  client: ClientBase,
+  pledge: PledgeRow,
+  type: EventType & `donation.${string}`,
+): Promise<void> {
+  const {
+    id,
+    campaign_id: campaignId,
+    amount,
+    currency,
+    status,
+    version,
+    failure_code: failureCode,
+  } = pledge;
+  const payload = { donationId: id, campaignId, amount, currency, status, version, failureCode };
+  await insertOutboxEvents(client, [{ type, aggregateId: id, version, payload }]);
+}

@@ -1,0 +1,3 @@
+import { runServiceWorkers } from './services.ts';
+
+await runServiceWorkers('worker-donations', ['donations']);

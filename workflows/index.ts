@@ -1,0 +1,3 @@
+/** The registration file: every workflow type that workers know. */
+export { aftercare } from './aftercare.ts';
+export { donation } from './donation.ts';
