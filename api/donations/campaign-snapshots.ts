@@ -1,0 +1,78 @@
+/** What donations knows of campaigns, so that `POST /donate` needs no other service: fed by events, read through on a miss. */
+import type { Pool } from 'pg';
+import { createBatcher } from '../../platform/batcher.ts';
+
+export type CampaignSnapshot = {
+  readonly id: string;
+  readonly currency: string;
+  readonly status: 'draft' | 'open' | 'closed';
+  readonly version: number;
+};
+
+/** Asks the campaigns service; null: no such campaign. Rejects while it cannot be reached. */
+export type CampaignLookup = (id: string) => Promise<CampaignSnapshot | null>;
+
+export type CampaignSnapshots = {
+  /** `unreachable`: not known here, and the service that would know does not answer. */
+  find(id: string): Promise<CampaignSnapshot | 'unknown' | 'unreachable'>;
+};
+
+const LOOKUP_LIMIT_MS = 2_000;
+
+export function createCampaignSnapshots(pool: Pool, lookup: CampaignLookup): CampaignSnapshots {
+  const reads = createBatcher<string, CampaignSnapshot | null>({
+    maxBatch: 128,
+    maxWaiting: 4_000,
+    maxRunning: 2,
+    run: async (ids) => {
+      const { rows } = await pool.query<CampaignSnapshot>({
+        name: 'snapshots-find',
+        text: 'SELECT id, currency, status, version FROM campaign_snapshots WHERE id = ANY($1::uuid[])',
+        values: [[...new Set(ids)]],
+      });
+      const found = new Map(rows.map((row) => [row.id, row]));
+      return ids.map((id) => found.get(id) ?? null);
+    },
+  });
+
+  return {
+    find: async (id) => {
+      const known = await reads.add(id);
+      // A draft may just have been published: its event may still be on the way.
+      if (known !== null && known.status !== 'draft') return known;
+      let current: CampaignSnapshot | null;
+      try {
+        current = await withLimit(lookup(id));
+      } catch {
+        return known ?? 'unreachable';
+      }
+      if (current === null) return known ?? 'unknown';
+      await storeCampaignSnapshot(pool, current);
+      return current;
+    },
+  };
+}
+
+/** An older version than the one known changes nothing: events may arrive in any order, and twice. */
+export async function storeCampaignSnapshot(
+  pool: Pool,
+  { id, currency, status, version }: CampaignSnapshot,
+): Promise<void> {
+  await pool.query(
+    `INSERT INTO campaign_snapshots AS s (id, currency, status, version) VALUES ($1, $2, $3, $4)
+     ON CONFLICT (id) DO UPDATE SET status = excluded.status, version = excluded.version, updated_at = now() WHERE s.version < excluded.version`,
+    [id, currency, status, version],
+  );
+}
+
+async function withLimit<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${LOOKUP_LIMIT_MS} ms`)), LOOKUP_LIMIT_MS);
+  });
+  try {
+    return await Promise.race([work, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,40 @@
+/** What `POST /donate` takes, and the rules that decide its answer before anything is stored. */
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { canonicalJson } from '../../domain/canonical.ts';
+import {
+  MAX_AMOUNT_MINOR,
+  MAX_EMAIL_LENGTH,
+  MAX_MESSAGE_LENGTH,
+  MAX_NAME_LENGTH,
+  MAX_PAYMENT_METHOD_LENGTH,
+} from '../../domain/limits.ts';
+import { isCurrencyCode, type CurrencyCode } from '../../domain/money.ts';
+
+export const donateBody = z.strictObject({
+  campaignId: z.uuid().toLowerCase(),
+  amount: z
+    .int('is not an integer of minor units, written without fraction or exponent')
+    .min(1, 'is less than one minor unit')
+    .max(MAX_AMOUNT_MINOR, `is more than ${MAX_AMOUNT_MINOR} minor units`),
+  currency: z.custom<CurrencyCode>(isCurrencyCode, 'is not a currency that is taken'),
+  paymentMethod: z
+    .string()
+    .max(MAX_PAYMENT_METHOD_LENGTH)
+    .regex(/^pm_[A-Za-z0-9_]+$/, 'is not the id of a payment method (pm_…)'),
+  donor: z
+    .strictObject({
+      name: z.string().trim().min(1).max(MAX_NAME_LENGTH).optional(),
+      email: z.email().max(MAX_EMAIL_LENGTH).optional(),
+      anonymous: z.boolean().default(false),
+    })
+    .default({ anonymous: false }),
+  message: z.string().max(MAX_MESSAGE_LENGTH).optional(),
+});
+
+export type DonateBody = z.infer<typeof donateBody>;
+
+/** Of the parsed body: key order, white space and omitted defaults make no difference, everything else does. */
+export function fingerprintOf(body: DonateBody): Buffer {
+  return createHash('sha256').update(canonicalJson(body)).digest();
+}

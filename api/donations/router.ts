@@ -1,0 +1,156 @@
+import { Router, type Request, type Response } from 'express';
+import type { Redis } from 'ioredis';
+import { parseIdempotencyKey } from '../../domain/idempotency-key.ts';
+import { isUuid } from '../../domain/ids.ts';
+import { activeTraceparent } from '../../platform/telemetry.ts';
+import { jsonBody, parseBody } from '../http/json-body.ts';
+import { bearerToken, isOperator } from '../http/operator.ts';
+import { methodNotAllowed, Problem } from '../http/problem.ts';
+import type { CampaignSnapshots } from './campaign-snapshots.ts';
+import { donateBody, fingerprintOf, type DonateBody } from './donate.ts';
+import type { DonationIdentity } from './identity.ts';
+import type { Accepted, Donation, RequestStore } from './requests.ts';
+
+export type DonationsDeps = {
+  readonly requests: RequestStore;
+  readonly campaigns: CampaignSnapshots;
+  readonly identity: DonationIdentity;
+  readonly operatorToken: string;
+  /** Remembers which keys were seen; null runs without. It only ever spares an INSERT. */
+  readonly redis: Redis | null;
+};
+
+const SEEN_SECONDS = 86_400;
+/** When to look again for the outcome. */
+const RETRY_AFTER_SECONDS = 1;
+
+export function donationsRouter(deps: DonationsDeps): Router {
+  const { requests, identity } = deps;
+  const router = Router();
+
+  router.post('/donate', ...jsonBody, async (request, response) => {
+    // Before anything else: a token that is not accepted must never turn a person into a guest, who would pay twice.
+    if (request.headers.authorization !== undefined) throw new Problem('unauthorized');
+    const key = idempotencyKey(request);
+    const body = parseBody(request, donateBody);
+    const accepted = await accept(deps, key, body);
+    sendDonation(response, accepted, identity);
+  });
+  router.all('/donate', methodNotAllowed('POST'));
+
+  router.get('/donations/:id', async (request, response) => {
+    const id = request.params.id.toLowerCase();
+    if (!isUuid(id) || !mayRead(request, id, deps)) throw new Problem('not_found');
+    const donation = await requests.find(id);
+    if (donation === null) throw new Problem('not_found');
+    response.set('Cache-Control', 'no-store').json(toJson(donation));
+  });
+  router.all('/donations/:id', methodNotAllowed('GET'));
+  return router;
+}
+
+async function accept(deps: DonationsDeps, key: string, body: DonateBody): Promise<Accepted> {
+  const { requests, identity, redis } = deps;
+  const id = identity.donationId('guest', key);
+  const fingerprint = fingerprintOf(body);
+
+  if (await wasSeen(redis, id)) {
+    const donation = await requests.find(id);
+    if (donation !== null) return sameRequest({ created: false, donation }, fingerprint);
+  }
+
+  const refusal = await refusalOf(deps.campaigns, body);
+  if (refusal !== null) {
+    // A donation made while the campaign was open is still there to be asked for.
+    const donation = await requests.find(id);
+    if (donation === null) throw refusal;
+    return sameRequest({ created: false, donation }, fingerprint);
+  }
+
+  const accepted = await requests.accept({
+    id,
+    scope: 'guest',
+    key,
+    fingerprint,
+    campaignId: body.campaignId,
+    amountMinor: body.amount,
+    currency: body.currency,
+    paymentMethod: body.paymentMethod,
+    body: JSON.stringify(body),
+    traceparent: activeTraceparent(),
+  });
+  remember(redis, id);
+  return sameRequest(accepted, fingerprint);
+}
+
+function sameRequest(accepted: Accepted, fingerprint: Buffer): Accepted {
+  if (!accepted.donation.fingerprint.equals(fingerprint)) throw new Problem('idempotency_key_reused');
+  return accepted;
+}
+
+async function refusalOf(campaigns: CampaignSnapshots, body: DonateBody): Promise<Problem | null> {
+  const campaign = await campaigns.find(body.campaignId);
+  if (campaign === 'unknown')
+    return new Problem('campaign_not_found', {
+      errors: [{ pointer: '/campaignId', detail: 'is not a campaign' }],
+    });
+  if (campaign === 'unreachable') return new Problem('campaigns_unavailable');
+  if (campaign.status !== 'open')
+    return new Problem('campaign_closed', {
+      errors: [{ pointer: '/campaignId', detail: `is ${campaign.status}` }],
+    });
+  if (campaign.currency !== body.currency) {
+    return new Problem('currency_mismatch', {
+      errors: [{ pointer: '/currency', detail: `the campaign takes ${campaign.currency}` }],
+    });
+  }
+  return null;
+}
+
+function idempotencyKey(request: Request): string {
+  const parsed = parseIdempotencyKey(request.headersDistinct['idempotency-key'] ?? []);
+  if (!parsed.ok) throw new Problem(parsed.code);
+  return parsed.key;
+}
+
+/** Guests show the donation's token; to anybody else it does not exist. */
+function mayRead(request: Request, id: string, { identity, operatorToken }: DonationsDeps): boolean {
+  const token = bearerToken(request);
+  return token !== null && (identity.isDonorToken(id, token) || isOperator(request, operatorToken));
+}
+
+function sendDonation(response: Response, { created, donation }: Accepted, identity: DonationIdentity): void {
+  if (!created) response.set('Idempotent-Replayed', 'true');
+  response
+    .status(202)
+    .location(`/donations/${donation.id}`)
+    .set({ 'Retry-After': String(RETRY_AFTER_SECONDS), 'Cache-Control': 'no-store' })
+    .json({ ...toJson(donation), donorToken: identity.donorToken(donation.id) });
+}
+
+function toJson({ id, status, campaignId, amount, currency, version, createdAt, failureCode }: Donation) {
+  const failure = failureCode === null ? {} : { failure: { code: failureCode } };
+  return {
+    id,
+    status,
+    campaignId,
+    amount,
+    currency,
+    version,
+    createdAt: createdAt.toISOString(),
+    ...failure,
+  };
+}
+
+async function wasSeen(redis: Redis | null, id: string): Promise<boolean> {
+  if (redis?.status !== 'ready') return false;
+  return await redis.exists(`seen:${id}`).then(
+    (count) => count === 1,
+    () => false,
+  );
+}
+
+function remember(redis: Redis | null, id: string): void {
+  if (redis?.status !== 'ready') return;
+  redis.set(`seen:${id}`, '1', 'EX', SEEN_SECONDS).catch(() => undefined);
+}

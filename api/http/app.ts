@@ -1,0 +1,84 @@
+/** What every HTTP process shares: tracing, health, problem documents. */
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { context, propagation, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api';
+import express, { type Express, type RequestHandler, type Router } from 'express';
+import type { Logger } from '../../platform/log.ts';
+import { methodNotAllowed, notFound, problemHandler, sendProblem, Problem } from './problem.ts';
+
+export type AppOptions = {
+  readonly log: Logger;
+  readonly routers: readonly Router[];
+  /** Rejects while the process cannot do its work. */
+  readonly ready: () => Promise<void>;
+};
+
+export function createApp({ log, routers, ready }: AppOptions): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.set('query parser', 'simple');
+  app.use(tracing);
+
+  app.get('/livez', (_request, response) => {
+    response.json({ status: 'ok' });
+  });
+  app.get('/readyz', async (_request, response) => {
+    try {
+      await ready();
+      response.json({ status: 'ready' });
+    } catch (err) {
+      log.warn({ err }, 'not ready');
+      sendProblem(response, new Problem('database_unavailable'));
+    }
+  });
+  app.all(['/livez', '/readyz'], methodNotAllowed('GET'));
+  for (const router of routers) app.use(router);
+  app.use(notFound);
+  app.use(problemHandler(log));
+  return app;
+}
+
+const tracer = trace.getTracer('careforall-http');
+
+/** One server span per request, continuing the caller's trace; everything below runs in its context. */
+const tracing: RequestHandler = (request, response, next) => {
+  const parent = propagation.extract(ROOT_CONTEXT, request.headers);
+  const span = tracer.startSpan(`${request.method} ${request.path}`, { kind: SpanKind.SERVER }, parent);
+  response.once('close', () => {
+    span.setAttribute('http.response.status_code', response.statusCode);
+    span.end();
+  });
+  context.with(trace.setSpan(parent, span), next);
+};
+
+/** Nginx reuses connections for up to 75 s; closing them earlier would turn into rare 502s. */
+const KEEP_ALIVE_MS = 80_000;
+const REQUEST_LIMIT_MS = 30_000;
+
+export async function listen(
+  app: Express,
+  port: number,
+  host: string,
+): Promise<{ server: Server; port: number }> {
+  const server = await new Promise<Server>((resolve, reject) => {
+    const starting = app.listen(port, host, (error?: Error) =>
+      error === undefined ? resolve(starting) : reject(error),
+    );
+  });
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
+  server.headersTimeout = KEEP_ALIVE_MS + 5_000;
+  server.requestTimeout = REQUEST_LIMIT_MS;
+  return { server, port: (server.address() as AddressInfo).port };
+}
+
+/** Finishes the requests under way, then closes; idle connections go at once. */
+export async function closeServer(server: Server): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  server.closeIdleConnections();
+  const limit = setTimeout(() => server.closeAllConnections(), 3_000);
+  await closed;
+  clearTimeout(limit);
+}

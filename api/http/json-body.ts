@@ -1,0 +1,61 @@
+/** Request bodies: strict JSON in, a typed value or a problem out. */
+import { raw, type Request, type RequestHandler } from 'express';
+import type { z } from 'zod';
+import { MAX_BODY_BYTES } from '../../domain/limits.ts';
+import { invalidBody, Problem, toPointer, type Pointer } from './problem.ts';
+
+/** Reads the bytes; other content types are refused. */
+export const jsonBody: RequestHandler[] = [
+  (request, _response, next) => {
+    if (request.is('application/json') === false || request.headers['content-type'] === undefined) {
+      throw new Problem('unsupported_media_type');
+    }
+    next();
+  },
+  raw({ type: () => true, limit: MAX_BODY_BYTES }),
+];
+
+/** Parses and validates the body; every field that is wrong is named by its pointer. */
+export function parseBody<T>(request: Request, schema: z.ZodType<T>): T {
+  const bytes: unknown = request.body;
+  const text = decode(Buffer.isBuffer(bytes) ? bytes : Buffer.alloc(0));
+  let value: unknown;
+  try {
+    value = JSON.parse(text, onlyPlainIntegers);
+  } catch {
+    throw new Problem('malformed_json');
+  }
+  const unstorable = findUnstorableText(value, []);
+  if (unstorable.length > 0) throw new Problem('invalid_body', { errors: unstorable });
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) throw invalidBody(parsed.error);
+  return parsed.data;
+}
+
+function decode(bytes: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new Problem('malformed_json', { detail: 'the body is not UTF-8' });
+  }
+}
+
+/** 1.0, 1e3 and 9007199254740993 would silently become integers: they stay text, which no amount accepts. */
+function onlyPlainIntegers(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
+  if (typeof value !== 'number' || context?.source === undefined) return value;
+  return /^-?\d+$/.test(context.source) && Number.isSafeInteger(value) ? value : context.source;
+}
+
+/** PostgreSQL cannot store NUL, nor half a surrogate pair; better refused than altered. */
+function findUnstorableText(value: unknown, path: readonly string[]): Pointer[] {
+  if (typeof value === 'string') {
+    if (value.includes('\0')) return [{ pointer: toPointer(path), detail: 'contains a NUL character' }];
+    return value.isWellFormed() ? [] : [{ pointer: toPointer(path), detail: 'is not well-formed Unicode' }];
+  }
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, item]) =>
+    key.includes('\0') || !key.isWellFormed()
+      ? [{ pointer: toPointer(path), detail: 'has a field whose name is not text' }]
+      : findUnstorableText(item, [...path, key]),
+  );
+}

@@ -1,0 +1,107 @@
+/** Errors as RFC 9457 problem documents; the failure registry in `domain/` is the only list of codes. */
+import type { ErrorRequestHandler, RequestHandler, Response } from 'express';
+import type { ZodError } from 'zod';
+import { FAILURES, type FailureCode } from '../../domain/failures.ts';
+import { QueueFull } from '../../platform/batcher.ts';
+import type { Logger } from '../../platform/log.ts';
+import { isDatabaseUnavailable } from '../../platform/database-errors.ts';
+import { activeTraceId } from '../../platform/telemetry.ts';
+
+/** Where in the body something is wrong: an RFC 6901 pointer. */
+export type Pointer = { readonly pointer: string; readonly detail: string };
+
+export class Problem extends Error {
+  override readonly name = 'Problem';
+  readonly code: FailureCode;
+  readonly errors: readonly Pointer[];
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(
+    code: FailureCode,
+    options: { detail?: string; errors?: readonly Pointer[]; retryAfterSeconds?: number } = {},
+  ) {
+    super(options.detail ?? '');
+    this.code = code;
+    this.errors = options.errors ?? [];
+    this.retryAfterSeconds = options.retryAfterSeconds;
+  }
+}
+
+const RETRY_AFTER_SECONDS = 2;
+
+export function sendProblem(response: Response, problem: Problem): void {
+  const { status, title, retryable } = FAILURES[problem.code];
+  if (retryable) response.setHeader('Retry-After', String(problem.retryAfterSeconds ?? RETRY_AFTER_SECONDS));
+  if (status === 401) response.setHeader('WWW-Authenticate', 'Bearer');
+  response
+    .status(status)
+    .set('Cache-Control', 'no-store')
+    .type('application/problem+json')
+    .send(
+      JSON.stringify({
+        type: `/problems/${problem.code}`,
+        title,
+        status,
+        code: problem.code,
+        ...(problem.message === '' ? {} : { detail: problem.message }),
+        ...(problem.errors.length === 0 ? {} : { errors: problem.errors }),
+        traceId: activeTraceId(),
+      }),
+    );
+}
+
+export const notFound: RequestHandler = () => {
+  throw new Problem('not_found');
+};
+
+/** For the other methods of a known path. */
+export function methodNotAllowed(...allowed: readonly string[]): RequestHandler {
+  return (_request, response) => {
+    response.setHeader('Allow', allowed.join(', '));
+    throw new Problem('method_not_allowed');
+  };
+}
+
+export function invalidBody(error: ZodError): Problem {
+  const errors = error.issues.flatMap(({ path, message, ...issue }) => {
+    const keys = issue.code === 'unrecognized_keys' ? issue.keys : [undefined];
+    return keys.map((key) => ({
+      pointer: toPointer(key === undefined ? path : [...path, key]),
+      detail: key === undefined ? message : 'is not a known field',
+    }));
+  });
+  return new Problem('invalid_body', { errors });
+}
+
+export function toPointer(path: readonly PropertyKey[]): string {
+  return path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+}
+
+/** The last middleware: expected failures as they are, the database's absence as 503, the rest as a logged 500. */
+export function problemHandler(log: Logger): ErrorRequestHandler {
+  return (error: unknown, request, response, next) => {
+    if (response.headersSent) {
+      next(error);
+      return;
+    }
+    const problem = toProblem(error);
+    if (problem.code === 'internal')
+      log.error({ err: error, method: request.method, path: request.path }, 'request failed');
+    else if (problem.code === 'database_unavailable')
+      log.warn({ err: error, path: request.path }, 'the database did not answer');
+    sendProblem(response, problem);
+  };
+}
+
+function toProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  if (error instanceof QueueFull) return new Problem('overloaded');
+  if (isDatabaseUnavailable(error)) return new Problem('database_unavailable');
+  // Express and its body parser mark the client's own mistakes with a status.
+  if (error instanceof Error && 'status' in error) {
+    if (error.status === 413) return new Problem('body_too_large');
+    if (error.status === 415) return new Problem('unsupported_media_type');
+    if (error.status === 400) return new Problem(error instanceof URIError ? 'not_found' : 'malformed_json');
+  }
+  return new Problem('internal');
+}

@@ -1,0 +1,150 @@
+/** The gateway of one machine: every service's routers in one process, with the relays of the rows they write. */
+import type { Pool } from 'pg';
+import { connectBroker } from '../platform/rabbit.ts';
+import { configuredLogLevel, loadConfig } from '../platform/config.ts';
+import { createFailpoint } from '../platform/failpoint.ts';
+import { runProcess } from '../platform/lifecycle.ts';
+import { createLogger } from '../platform/log.ts';
+import { createPool } from '../platform/postgres.ts';
+import { connectRedis } from '../platform/redis.ts';
+import { startRelay } from '../platform/relay.ts';
+import { startTelemetry } from '../platform/telemetry.ts';
+import { connectTemporal, taskQueues } from '../platform/temporal.ts';
+import { startOutboxRelay } from '../events/relay.ts';
+import { campaignsRouter } from './campaigns/router.ts';
+import { findCampaign } from './campaigns/store.ts';
+import { createCampaignSnapshots } from './donations/campaign-snapshots.ts';
+import { openIdentity } from './donations/identity.ts';
+import { createRequestStore } from './donations/requests.ts';
+import { donationsRouter } from './donations/router.ts';
+import { REQUESTS_TABLE, startDonationWorkflow, type RequestRow } from './donations/start-workflows.ts';
+import { closeServer, createApp, listen } from './http/app.ts';
+import { deliverEvent, WEBHOOK_EVENTS_TABLE, type WebhookEventRow } from './payments/deliver-events.ts';
+import { createInbox } from './payments/inbox.ts';
+import { paymentsRouter } from './payments/router.ts';
+
+/** Connections of this process, per database; see docs/architecture for the whole budget. */
+const POOL_SIZE = { donations: 6, payments: 4, campaigns: 4 } as const;
+const RELAY_CONCURRENCY = 64;
+const RELAY_POLL_MS = 1_000;
+
+const log = createLogger('api', configuredLogLevel());
+
+await runProcess(log, async (opened) => {
+  const config = loadConfig([
+    'DONATIONS_DATABASE_URL',
+    'PAYMENTS_DATABASE_URL',
+    'CAMPAIGNS_DATABASE_URL',
+    'TEMPORAL_ADDRESS',
+    'STRIPE_SECRET_KEY',
+    'STRIPE_WEBHOOK_SECRETS',
+    'OPERATOR_TOKEN',
+  ]);
+  const policy = config.POLICY;
+  const failpoint = createFailpoint(config.FAILPOINTS_DIR);
+  const telemetry = opened.use('telemetry', startTelemetry('api', config.OTEL_EXPORTER_OTLP_ENDPOINT), (it) =>
+    it.shutdown(),
+  );
+  const pool = (name: keyof typeof POOL_SIZE, url: string): Pool =>
+    opened.use(`${name} pool`, createPool({ url, max: POOL_SIZE[name], name: `api-${name}` }), (it) =>
+      it.end(),
+    );
+  const donations = pool('donations', config.DONATIONS_DATABASE_URL);
+  const payments = pool('payments', config.PAYMENTS_DATABASE_URL);
+  const campaigns = pool('campaigns', config.CAMPAIGNS_DATABASE_URL);
+  const temporal = opened.use(
+    'temporal',
+    connectTemporal(config.TEMPORAL_ADDRESS, config.TEMPORAL_NAMESPACE, telemetry),
+    (it) => it.close(),
+  );
+  const broker =
+    config.RABBITMQ_URL === undefined
+      ? null
+      : opened.use('rabbitmq', await connectBroker(config.RABBITMQ_URL, config.NAME_PREFIX, log), (it) =>
+          it.close(),
+        );
+  const redis =
+    config.REDIS_URL === undefined
+      ? null
+      : opened.use('redis', connectRedis(config.REDIS_URL, config.NAME_PREFIX, log), (it) => it.disconnect());
+
+  const queues = taskQueues(config.NAME_PREFIX);
+  const relayOptions = {
+    log,
+    concurrency: RELAY_CONCURRENCY,
+    leaseMs: policy.leaseMs,
+    pollMs: RELAY_POLL_MS,
+  };
+  const starts = opened.use(
+    'workflow starts',
+    startRelay<RequestRow>({
+      ...relayOptions,
+      pool: donations,
+      table: REQUESTS_TABLE,
+      deliver: startDonationWorkflow({
+        temporal: temporal.client,
+        queues,
+        placement: config.PLACEMENT,
+        policy,
+        failpoint,
+      }),
+    }),
+    (it) => it.stop(),
+  );
+  const deliveries = opened.use(
+    'webhook deliveries',
+    startRelay<WebhookEventRow>({
+      ...relayOptions,
+      pool: payments,
+      table: WEBHOOK_EVENTS_TABLE,
+      deliver: deliverEvent({
+        pool: payments,
+        temporal: temporal.client,
+        queues,
+        placement: config.PLACEMENT,
+        policy,
+        quietAfterOperationMs: policy.quietAfterOperationMs,
+        livemode: config.STRIPE_SECRET_KEY.includes('_live_'),
+        failpoint,
+      }),
+    }),
+    (it) => it.stop(),
+  );
+  const outbox = opened.use(
+    'campaigns outbox',
+    startOutboxRelay({
+      service: 'campaigns',
+      pool: campaigns,
+      broker,
+      failpoint,
+      log,
+      leaseMs: policy.leaseMs,
+    }),
+    (it) => it.stop(),
+  );
+
+  const app = createApp({
+    log,
+    ready: async () => {
+      await Promise.all([donations, payments, campaigns].map((it) => it.query('SELECT 1')));
+    },
+    routers: [
+      donationsRouter({
+        requests: createRequestStore(donations, failpoint, starts.wake),
+        campaigns: createCampaignSnapshots(donations, (id) => findCampaign(campaigns, id)),
+        identity: await openIdentity(donations, config.INSTALLATION_SECRET),
+        operatorToken: config.OPERATOR_TOKEN,
+        redis,
+      }),
+      paymentsRouter({
+        inbox: createInbox(payments, failpoint, deliveries.wake),
+        webhookSecrets: config.STRIPE_WEBHOOK_SECRETS,
+        log,
+      }),
+      campaignsRouter({ pool: campaigns, operatorToken: config.OPERATOR_TOKEN, outboxWritten: outbox.wake }),
+    ],
+  });
+  const { server, port } = await listen(app, config.PORT, config.HOST);
+  opened.use('http server', server, closeServer);
+  return { port };
+});

@@ -1,0 +1,165 @@
+/** Decides what a stored event is good for, and tells the payment's workflow when it may prove something new. */
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+import type { Pool } from 'pg';
+import type { DonationPolicy, Placement } from '../../domain/donation.ts';
+import { aftercareWorkflowId, donationWorkflowId } from '../../domain/ids.ts';
+import type { CurrencyCode } from '../../domain/money.ts';
+import { RANK, type PaymentStatus } from '../../domain/payment.ts';
+import type { Failpoint } from '../../platform/failpoint.ts';
+import type { ClaimedRow, Delivery, RelayTable } from '../../platform/relay.ts';
+import { donationSearchAttributes } from '../../platform/search-attributes.ts';
+import { inSpan } from '../../platform/telemetry.ts';
+import { providerEventSignal, type AftercareInput, type Queues } from '../../workflows/messages.ts';
+
+export const WEBHOOK_EVENTS_TABLE: RelayTable = {
+  name: 'webhook_events',
+  idColumn: 'event_id',
+  idType: 'text',
+  columns: 'type, object_id, donation_id, livemode, received_at, traceparent',
+  pending: 'delivered_at IS NULL',
+  // An outcome means that nothing is left to do; without one the workflow's activity says when it is applied.
+  delivered: `delivered_at = coalesce(t.delivered_at, now()), outcome = coalesce(t.outcome, r.outcome),
+    processed_at = CASE WHEN r.outcome IS NULL THEN t.processed_at ELSE coalesce(t.processed_at, now()) END`,
+};
+
+export type WebhookEventRow = ClaimedRow & {
+  readonly type: string;
+  readonly object_id: string;
+  readonly donation_id: string | null;
+  readonly livemode: boolean;
+  readonly received_at: Date;
+  readonly traceparent: string | null;
+};
+
+export type DeliverDeps = {
+  readonly pool: Pool;
+  readonly temporal: Client;
+  readonly queues: Queues;
+  readonly placement: Placement;
+  readonly policy: DonationPolicy;
+  /** An operation of ours this young may be running as a local activity, which a signal would make run again. */
+  readonly quietAfterOperationMs: number;
+  readonly livemode: boolean;
+  readonly failpoint: Failpoint;
+};
+
+/** What each type can prove at most. https://docs.stripe.com/api/events/types */
+const PROVES: Readonly<Record<string, PaymentStatus>> = {
+  'payment_intent.created': 'INITIATED',
+  'payment_intent.processing': 'INITIATED',
+  'payment_intent.requires_action': 'INITIATED',
+  'payment_intent.amount_capturable_updated': 'AUTHORIZED',
+  'payment_intent.payment_failed': 'FAILED',
+  'payment_intent.canceled': 'FAILED',
+  'charge.expired': 'EXPIRED',
+  'payment_intent.succeeded': 'CAPTURED',
+};
+
+/** Money that goes back: kept aside, never dropped, until its workflow handles it. */
+const REVERSAL = /^(charge\.refunded|charge\.refund\.|refund\.|charge\.dispute\.)/;
+
+const SIGNAL_LIMIT_MS = 5_000;
+/** A payment that we do not know may be one whose row is not committed yet. */
+const UNMATCHED_RETRY_MS = 1_000;
+const UNMATCHED_LIMIT_MS = 24 * 3_600_000;
+
+type PaymentRow = {
+  id: string;
+  campaign_id: string;
+  amount: number;
+  currency: CurrencyCode;
+  payment_method: string;
+  provider_payment_id: string | null;
+  state: PaymentStatus;
+  operation_age_ms: number | null;
+};
+
+export function deliverEvent(deps: DeliverDeps): (row: WebhookEventRow) => Promise<Delivery> {
+  return (row) =>
+    inSpan(
+      `deliver ${row.type}`,
+      { traceparent: row.traceparent, attributes: { 'event.id': row.id } },
+      async () => {
+        deps.failpoint('webhook.claimed');
+        if (row.livemode !== deps.livemode) return { kind: 'delivered', outcome: 'other_mode' };
+        if (REVERSAL.test(row.type))
+          return { kind: 'parked', reason: 'refunds and disputes are not applied yet' };
+        const proves = Object.hasOwn(PROVES, row.type) ? PROVES[row.type] : undefined;
+        if (proves === undefined) return { kind: 'delivered', outcome: 'unknown_type' };
+
+        const payment = await findPayment(deps.pool, row);
+        if (payment === null) return unmatched(row);
+        const idIsNews = payment.provider_payment_id === null;
+        if (RANK[payment.state] >= RANK[proves] && !idIsNews)
+          return { kind: 'delivered', outcome: 'nothing_new' };
+        const quietInMs =
+          deps.quietAfterOperationMs - (payment.operation_age_ms ?? deps.quietAfterOperationMs);
+        if (quietInMs > 0) return { kind: 'later', afterMs: quietInMs };
+
+        await signal(deps, payment, row.id);
+        deps.failpoint('webhook.delivered');
+        return { kind: 'delivered' };
+      },
+    );
+}
+
+async function findPayment(pool: Pool, row: WebhookEventRow): Promise<PaymentRow | null> {
+  const { rows } = await pool.query<PaymentRow>({
+    name: 'event-payment',
+    text: `SELECT id, campaign_id, amount, currency, payment_method, provider_payment_id, state,
+             (SELECT extract(epoch FROM clock_timestamp() - max(greatest(started_at, last_attempt_at))) * 1000
+              FROM payment_operations WHERE payment_id = payments.id)::float8 AS operation_age_ms
+           FROM payments WHERE provider_payment_id = $1 OR (provider_payment_id IS NULL AND id = $2) LIMIT 1`,
+    values: [row.object_id, row.donation_id],
+  });
+  return rows[0] ?? null;
+}
+
+function unmatched(row: WebhookEventRow): Delivery {
+  const ageMs = Date.now() - row.received_at.getTime();
+  if (ageMs > UNMATCHED_LIMIT_MS) return { kind: 'parked', reason: 'no payment of ours fits' };
+  return {
+    kind: 'failed',
+    reason: 'no payment of ours fits yet',
+    afterMs: Math.max(UNMATCHED_RETRY_MS, Math.min(ageMs / 4, 300_000)),
+  };
+}
+
+/** An open payment belongs to its donation; a closed one, and one whose donation has ended, to aftercare. */
+async function signal(deps: DeliverDeps, payment: PaymentRow, eventId: string): Promise<void> {
+  const { temporal } = deps;
+  await temporal.withDeadline(Date.now() + SIGNAL_LIMIT_MS, async () => {
+    if (RANK[payment.state] < RANK.FAILED) {
+      try {
+        await temporal.workflow
+          .getHandle(donationWorkflowId(payment.id))
+          .signal(providerEventSignal, eventId);
+        return;
+      } catch (error) {
+        if (!(error instanceof WorkflowNotFoundError)) throw error;
+      }
+    }
+    const input: AftercareInput = {
+      order: {
+        donationId: payment.id,
+        campaignId: payment.campaign_id,
+        amountMinor: payment.amount,
+        currency: payment.currency,
+        paymentMethod: payment.payment_method,
+      },
+      placement: deps.placement,
+      policy: deps.policy,
+      queues: deps.queues,
+    };
+    await temporal.workflow.signalWithStart('aftercare', {
+      workflowId: aftercareWorkflowId(payment.id),
+      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      workflowIdConflictPolicy: 'USE_EXISTING',
+      taskQueue: deps.queues.donations,
+      args: [input],
+      signal: providerEventSignal,
+      signalArgs: [eventId],
+      typedSearchAttributes: donationSearchAttributes(input.order),
+    });
+  });
+}

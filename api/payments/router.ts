@@ -1,0 +1,38 @@
+import { raw, Router } from 'express';
+import { MAX_WEBHOOK_BYTES } from '../../domain/limits.ts';
+import type { Logger } from '../../platform/log.ts';
+import { verifyWebhook } from '../../provider/stripe/webhook.ts';
+import { methodNotAllowed, Problem } from '../http/problem.ts';
+import type { Inbox } from './inbox.ts';
+
+export type PaymentsDeps = {
+  readonly inbox: Inbox;
+  readonly webhookSecrets: readonly string[];
+  readonly log: Logger;
+};
+
+export function paymentsRouter({ inbox, webhookSecrets, log }: PaymentsDeps): Router {
+  const router = Router();
+
+  router.post(
+    '/webhooks/stripe',
+    raw({ type: () => true, limit: MAX_WEBHOOK_BYTES, inflate: false }),
+    async (request, response) => {
+      const bytes: unknown = request.body;
+      const body = Buffer.isBuffer(bytes) ? bytes : Buffer.alloc(0);
+      const signatures = request.headersDistinct['stripe-signature'] ?? [];
+      const verified =
+        signatures.length === 1
+          ? verifyWebhook(body, signatures[0] ?? '', webhookSecrets, Math.floor(Date.now() / 1_000))
+          : null;
+      if (verified === null || !verified.ok) {
+        log.warn({ reason: verified?.reason ?? 'signature_missing_or_repeated' }, 'webhook refused');
+        throw new Problem('invalid_signature');
+      }
+      await inbox.store(verified.event, body.toString('utf8'));
+      response.status(200).json({ received: true });
+    },
+  );
+  router.all('/webhooks/stripe', methodNotAllowed('POST'));
+  return router;
+}
