@@ -74,6 +74,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          globalSetup: ['test/harness/stack-setup.ts'],
           pool: 'forks',
           fileParallelism: false,
           testTimeout: 300 * second,

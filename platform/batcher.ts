@@ -3,7 +3,7 @@
  * call waits for nothing.
  */
 export type Batcher<Item, Result> = {
-  /** Rejects with `QueueFull` when `maxWaiting` calls are waiting already. */
+  /** Rejects with `QueueFull` when `maxWaiting` calls are waiting already, and when its own turn has not come in `maxWaitMs`. */
   add(item: Item): Promise<Result>;
   /** Resolves when nothing is waiting or running. */
   idle(): Promise<void>;
@@ -15,6 +15,8 @@ export class QueueFull extends Error {
 
 type Waiting<Item, Result> = {
   item: Item;
+  /** By the monotonic clock. */
+  sinceMs: number;
   resolve: (result: Result) => void;
   reject: (error: unknown) => void;
 };
@@ -23,14 +25,34 @@ type Waiting<Item, Result> = {
 export function createBatcher<Item, Result>(options: {
   readonly maxBatch: number;
   readonly maxWaiting: number;
+  /** For callers who would rather be told to come back: when batches hang, those behind them would wait for all of them. */
+  readonly maxWaitMs?: number;
   readonly maxRunning?: number;
   readonly run: (items: readonly Item[]) => Promise<readonly Result[]>;
 }): Batcher<Item, Result> {
-  const { maxBatch, maxWaiting, maxRunning = 1, run } = options;
+  const { maxBatch, maxWaiting, maxWaitMs = Infinity, maxRunning = 1, run } = options;
   let waiting: Waiting<Item, Result>[] = [];
   let running = 0;
   let scheduled = false;
   let idleWaiters: (() => void)[] = [];
+  let expiry: NodeJS.Timeout | undefined;
+
+  const expire = (): void => {
+    expiry = undefined;
+    const dueBefore = performance.now() - maxWaitMs;
+    const inTime = waiting.findIndex(({ sinceMs }) => sinceMs > dueBefore);
+    const late = waiting.splice(0, inTime === -1 ? waiting.length : inTime);
+    for (const { reject } of late) reject(new QueueFull(`no turn within ${maxWaitMs} ms`));
+    expectNextExpiry();
+  };
+
+  const expectNextExpiry = (): void => {
+    const [first] = waiting;
+    if (first === undefined || expiry !== undefined || maxWaitMs === Infinity) return;
+    expiry = setTimeout(expire, Math.max(0, first.sinceMs + maxWaitMs - performance.now()) + 1);
+    // Whoever waits keeps the process alive, not this.
+    expiry.unref();
+  };
 
   const schedule = (): void => {
     if (scheduled || running >= maxRunning || waiting.length === 0) return;
@@ -71,8 +93,9 @@ export function createBatcher<Item, Result>(options: {
           reject(new QueueFull(`${maxWaiting} calls are waiting already`));
           return;
         }
-        waiting.push({ item, resolve, reject });
+        waiting.push({ item, sinceMs: performance.now(), resolve, reject });
         schedule();
+        expectNextExpiry();
       }),
     idle: () =>
       running === 0 && waiting.length === 0

@@ -1,6 +1,15 @@
 /** What operators find donations by in the Web UI and with `temporal workflow list --query`. */
 import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } from '@temporalio/common';
 
+/** Registered with Temporal before the first start; `NeedsAttention` is set by the workflows. */
+export const SEARCH_ATTRIBUTES = {
+  CampaignId: 'Keyword',
+  IdempotencyKeyHash: 'Keyword',
+  AmountMinor: 'Int',
+  Currency: 'Keyword',
+  NeedsAttention: 'Bool',
+} as const;
+
 const CAMPAIGN_ID = defineSearchAttributeKey('CampaignId', SearchAttributeType.KEYWORD);
 const IDEMPOTENCY_KEY_HASH = defineSearchAttributeKey('IdempotencyKeyHash', SearchAttributeType.KEYWORD);
 const AMOUNT_MINOR = defineSearchAttributeKey('AmountMinor', SearchAttributeType.INT);

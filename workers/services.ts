@@ -32,7 +32,7 @@ const DATABASE = {
 const POOL_SIZE = 8;
 /** Stripe allows 100 operations a second in live mode. https://docs.stripe.com/rate-limits */
 const PROVIDER_CALLS_PER_SECOND = 80;
-const CONCURRENT = { workflowTasks: 40, localActivities: 100, activities: 100 } as const;
+const CONCURRENT = { workflowTasks: 16, localActivities: 100, activities: 100 } as const;
 
 type Parts = {
   readonly config: Config;

@@ -21,7 +21,9 @@ export function logThrough(log: Logger): void {
       trace: (message, meta) => log.trace({ meta }, message),
       debug: (message, meta) => log.debug({ meta }, message),
       info: (message, meta) => log.debug({ meta }, message),
-      warn: (message, meta) => log.warn({ meta: plain(meta) }, message),
+      // Two of the three queues have activities only: that is how they are meant.
+      warn: (message, meta) =>
+        log[message.startsWith('No workflows registered') ? 'debug' : 'warn']({ meta: plain(meta) }, message),
       error: (message, meta) => log.error({ meta: plain(meta) }, message),
     },
     shutdownSignals: [],

@@ -1,0 +1,136 @@
+import { randomUUID } from 'node:crypto';
+import { claimDatabases } from './claim.ts';
+import { withoutPassword } from './components/component.ts';
+import { findProvider } from './components/provider.ts';
+import { passedSettings, type LaunchOptions } from './options.ts';
+import { ENVIRONMENT_FILE, PROVIDER_LEDGER, SECRETS_FILE, STATE } from './paths.ts';
+import { platformEnvironment } from './platform-environment.ts';
+import { describeListener, freePort, isPortFree, LOOPBACK } from './ports.ts';
+import { generatePrismaClients, prepareDatabases } from './prepare.ts';
+import { Refusal } from './refusal.ts';
+import { say, step } from './screen.ts';
+import { loadSecrets, writePrivately } from './secrets.ts';
+import { seedCampaigns } from './seed.ts';
+import type { Session } from './session.ts';
+import { startComponents } from './start-components.ts';
+import { createStarter } from './start-processes.ts';
+import { SERVICES } from '../platform/databases.ts';
+
+/** Everything between the lock and the line that says it is ready. Throws a `Refusal` for what the user can change. */
+export async function startPlatform(session: Session, options: LaunchOptions): Promise<void> {
+  const startedAt = Date.now();
+  const port = await choosePort(options);
+  const apiUrl = `http://${options.host === '0.0.0.0' || options.host === '::' ? LOOPBACK : options.host}:${port}`;
+  const secrets = loadSecrets(SECRETS_FILE, SERVICES);
+  const provider = await findProvider(options, secrets, {
+    ledger: PROVIDER_LEDGER,
+    webhookUrl: `${apiUrl}/webhooks/stripe`,
+  });
+
+  const { postgres, temporal, redis, rabbitmq } = await startComponents(session, options, secrets);
+  const claim = await claimDatabases(postgres.address, options.namePrefix);
+  if (claim === undefined) {
+    throw new Refusal(
+      `Another checkout runs on the databases ${options.namePrefix}_* of this PostgreSQL: stop it, or start with NAME_PREFIX=other npm start (and POSTGRES_URL for another server).`,
+    );
+  }
+  session.opened('claim', () => claim.release());
+  await step('Prisma clients', generatePrismaClients);
+  const databases = await step(
+    'Databases',
+    (now) =>
+      prepareDatabases({
+        adminUrl: postgres.address,
+        prefix: options.namePrefix,
+        passwords: secrets.databasePasswords,
+        step: now,
+      }),
+    ({ applied }) =>
+      `Databases ${options.namePrefix}_* ready${applied === 0 ? '' : ` (${applied} migrations applied)`}`,
+  );
+
+  const start = createStarter(session);
+  if (provider.simulator !== undefined) {
+    await start({
+      name: 'simulator',
+      script: 'provider/simulator/main.ts',
+      env: { ...passedSettings(), ...provider.simulator },
+    });
+  }
+  const environment = platformEnvironment({
+    namePrefix: options.namePrefix,
+    databaseUrls: databases.urls,
+    redisUrl: redis?.address,
+    rabbitmqUrl: rabbitmq?.address,
+    temporalAddress: temporal.address,
+    temporalNamespace: options.temporalNamespace,
+    stripeApiBase: provider.apiBase,
+    stripeSecretKey: provider.secretKey,
+    stripeWebhookSecrets: provider.webhookSecrets,
+    operatorToken: secrets.operatorToken,
+  });
+  const env = { ...passedSettings(), ...environment, HOST: options.host, OPS_PORT: '0' };
+  const [background, workers, api] = await Promise.all([
+    start({ name: 'background', script: 'workers/background.ts', env, stopLimitMs: 9_000 }),
+    start({ name: 'workers', script: 'workers/all-in-one.ts', env, stopLimitMs: 9_000 }),
+    start({ name: 'api', script: 'api/main.ts', env: { ...env, PORT: String(port) }, stopLimitMs: 9_000 }),
+  ]);
+  writePrivately(ENVIRONMENT_FILE, {
+    ...environment,
+    HOST: options.host,
+    PORT: String(port),
+    API_URL: apiUrl,
+    TEMPORAL_UI_URL: temporal.uiUrl,
+  });
+
+  const seeded = await seedCampaigns(apiUrl, secrets.operatorToken);
+  say('');
+  say(
+    `CareForAll is ready after ${((Date.now() - startedAt) / 1000).toFixed(1)} s${seeded.created === 0 ? '' : `, with ${seeded.created} example campaigns`}.`,
+  );
+  say('');
+  say(`  API          ${apiUrl}  (reference: ${apiUrl}/docs)`);
+  say(`  Temporal UI  ${temporal.uiUrl ?? `that of the server at ${temporal.address}`}`);
+  say(`  Provider     ${provider.how}`);
+  say(
+    `  Metrics      ${[api, workers, background].map((each) => `http://${LOOPBACK}:${each.current().port}/metrics (${each.name})`).join(', ')}`,
+  );
+  say(
+    `  Data         ${STATE} and the databases ${options.namePrefix}_* at ${withoutPassword(postgres.address)}`,
+  );
+  say(`  Operator     token in ${SECRETS_FILE} ("operatorToken")`);
+  say('');
+  if (seeded.open !== undefined) {
+    say('Try it; the same line again is the same donation:');
+    say('');
+    say(curlLine(apiUrl, seeded.open));
+    say('');
+  }
+  say('Ctrl-C stops everything that was started here.');
+  say('');
+}
+
+async function choosePort(options: LaunchOptions): Promise<number> {
+  if (options.port === 0) return freePort(0, options.host);
+  if (await isPortFree(options.port, options.host)) return options.port;
+  const holder = describeListener(options.port);
+  throw new Refusal(
+    `Port ${options.port} on ${options.host} is taken${holder === undefined ? '' : ` (${holder})`}: the API cannot listen there. Stop that program, or start with PORT=${options.port + 1} npm start.`,
+  );
+}
+
+function curlLine(apiUrl: string, campaign: { id: string; currency: string }): string {
+  const body = JSON.stringify({
+    campaignId: campaign.id,
+    amount: 2500,
+    currency: campaign.currency,
+    paymentMethod: 'pm_card_visa',
+  });
+  return [
+    `curl -i ${apiUrl}/donate`,
+    "-H 'Content-Type: application/json'",
+    `-H 'Idempotency-Key: ${randomUUID()}'`,
+    "-H 'Prefer: wait=5'",
+    `-d '${body}'`,
+  ].join(' ');
+}
