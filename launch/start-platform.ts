@@ -70,7 +70,7 @@ export async function startPlatform(session: Session, options: LaunchOptions): P
     operatorToken: secrets.operatorToken,
   });
   const env = { ...passedSettings(), ...environment, HOST: options.host, OPS_PORT: '0' };
-  const [background, workers, api] = await Promise.all([
+  await Promise.all([
     start({ name: 'background', script: 'workers/background.ts', env, stopLimitMs: 9_000 }),
     start({ name: 'workers', script: 'workers/all-in-one.ts', env, stopLimitMs: 9_000 }),
     start({ name: 'api', script: 'api/main.ts', env: { ...env, PORT: String(port) }, stopLimitMs: 9_000 }),
@@ -89,12 +89,9 @@ export async function startPlatform(session: Session, options: LaunchOptions): P
     `CareForAll is ready after ${((Date.now() - startedAt) / 1000).toFixed(1)} s${seeded.created === 0 ? '' : `, with ${seeded.created} example campaigns`}.`,
   );
   say('');
-  say(`  API          ${apiUrl}  (reference: ${apiUrl}/docs)`);
+  say(`  API          ${apiUrl}`);
   say(`  Temporal UI  ${temporal.uiUrl ?? `that of the server at ${temporal.address}`}`);
   say(`  Provider     ${provider.how}`);
-  say(
-    `  Metrics      ${[api, workers, background].map((each) => `http://${LOOPBACK}:${each.current().port}/metrics (${each.name})`).join(', ')}`,
-  );
   say(
     `  Data         ${STATE} and the databases ${options.namePrefix}_* at ${withoutPassword(postgres.address)}`,
   );

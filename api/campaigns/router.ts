@@ -113,7 +113,9 @@ function pageSize(value: unknown): number {
   return size;
 }
 
-const cursorShape = z.tuple([z.iso.datetime(), z.uuid()]);
+/** As `writeCursor` writes it. PostgreSQL has no year 0. */
+const cursorTime = z.iso.datetime({ precision: 3 }).refine((time) => !time.startsWith('0000'));
+const cursorShape = z.tuple([cursorTime, z.uuid()]);
 
 function readCursor(value: unknown): Cursor | null {
   if (value === undefined) return null;

@@ -23,6 +23,7 @@ export function createCampaignSnapshots(pool: Pool, lookup: CampaignLookup): Cam
   const reads = createBatcher<string, CampaignSnapshot | null>({
     maxBatch: 128,
     maxWaiting: 4_000,
+    maxWaitMs: 3_000,
     maxRunning: 2,
     run: async (ids) => {
       const { rows } = await pool.query<CampaignSnapshot>({
@@ -48,7 +49,8 @@ export function createCampaignSnapshots(pool: Pool, lookup: CampaignLookup): Cam
       }
       if (current === null) return known ?? 'unknown';
       await storeCampaignSnapshot(pool, current);
-      return current;
+      // An event may have brought a newer version while the answer was on its way.
+      return (await reads.add(id)) ?? current;
     },
   };
 }

@@ -44,6 +44,8 @@ type Result =
 const MAX_BATCH = 128;
 /** About two seconds of work: beyond it a caller is better told to come back. */
 const MAX_WAITING = 4_000;
+/** While the database hangs, a turn may never come. */
+const MAX_WAIT_MS = 3_000;
 
 export type RequestStore = {
   accept(request: NewRequest): Promise<Accepted>;
@@ -54,6 +56,7 @@ export function createRequestStore(pool: Pool, failpoint: Failpoint, stored: () 
   const accepts: Batcher<NewRequest, Result> = createBatcher({
     maxBatch: MAX_BATCH,
     maxWaiting: MAX_WAITING,
+    maxWaitMs: MAX_WAIT_MS,
     maxRunning: 2,
     run: async (requests) => {
       const results = await acceptBatch(pool, requests);
@@ -65,6 +68,7 @@ export function createRequestStore(pool: Pool, failpoint: Failpoint, stored: () 
   const finds: Batcher<string, Donation | null> = createBatcher({
     maxBatch: MAX_BATCH,
     maxWaiting: MAX_WAITING,
+    maxWaitMs: MAX_WAIT_MS,
     maxRunning: 2,
     run: async (ids) => {
       const found = await findDonations(pool, ids);

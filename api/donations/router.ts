@@ -2,12 +2,17 @@ import { Router, type Request, type Response } from 'express';
 import type { Redis } from 'ioredis';
 import { parseIdempotencyKey } from '../../domain/idempotency-key.ts';
 import { isUuid } from '../../domain/ids.ts';
+import { QueueFull } from '../../platform/batcher.ts';
+import { isDatabaseUnavailable } from '../../platform/database-errors.ts';
 import { activeTraceparent } from '../../platform/telemetry.ts';
 import { jsonBody, parseBody } from '../http/json-body.ts';
 import { bearerToken, isOperator } from '../http/operator.ts';
+import { preferredWaitSeconds } from '../http/prefer.ts';
 import { methodNotAllowed, Problem } from '../http/problem.ts';
+import { openEventStream } from '../http/sse.ts';
 import type { CampaignSnapshots } from './campaign-snapshots.ts';
 import { donateBody, fingerprintOf, type DonateBody } from './donate.ts';
+import { followDonation, hasEnded } from './follow.ts';
 import type { DonationIdentity } from './identity.ts';
 import type { Accepted, Donation, RequestStore } from './requests.ts';
 
@@ -21,12 +26,24 @@ export type DonationsDeps = {
 };
 
 const SEEN_SECONDS = 86_400;
+/** Each costs a socket and a look-up twice a second. */
+const MAX_STREAMS = 1_000;
 /** When to look again for the outcome. */
 const RETRY_AFTER_SECONDS = 1;
 
 export function donationsRouter(deps: DonationsDeps): Router {
   const { requests, identity } = deps;
   const router = Router();
+  let streams = 0;
+
+  const readable = async (request: Request): Promise<Donation> => {
+    const { id } = request.params;
+    const donationId = typeof id === 'string' ? id.toLowerCase() : id;
+    if (!isUuid(donationId) || !mayRead(request, donationId, deps)) throw new Problem('not_found');
+    const donation = await requests.find(donationId);
+    if (donation === null) throw new Problem('not_found');
+    return donation;
+  };
 
   router.post('/donate', ...jsonBody, async (request, response) => {
     // Before anything else: a token that is not accepted must never turn a person into a guest, who would pay twice.
@@ -34,18 +51,40 @@ export function donationsRouter(deps: DonationsDeps): Router {
     const key = idempotencyKey(request);
     const body = parseBody(request, donateBody);
     const accepted = await accept(deps, key, body);
-    sendDonation(response, accepted, identity);
+    const waitSeconds = preferredWaitSeconds(request);
+    if (waitSeconds === 0) sendDonation(response, accepted, identity);
+    else {
+      response.set('Preference-Applied', `wait=${waitSeconds}`);
+      sendDonation(response, await untilDecided(requests, accepted, waitSeconds, response), identity);
+    }
   });
   router.all('/donate', methodNotAllowed('POST'));
 
   router.get('/donations/:id', async (request, response) => {
-    const id = request.params.id.toLowerCase();
-    if (!isUuid(id) || !mayRead(request, id, deps)) throw new Problem('not_found');
-    const donation = await requests.find(id);
-    if (donation === null) throw new Problem('not_found');
-    response.set('Cache-Control', 'no-store').json(toJson(donation));
+    response.set('Cache-Control', 'no-store').json(toJson(await readable(request)));
   });
   router.all('/donations/:id', methodNotAllowed('GET'));
+
+  router.get('/donations/:id/events', async (request, response) => {
+    const donation = await readable(request);
+    // The last event was seen: 204 tells an EventSource to stop reconnecting.
+    if (hasEnded(donation) && request.headers['last-event-id'] === String(donation.version)) {
+      response.status(204).end();
+      return;
+    }
+    if (streams >= MAX_STREAMS) throw new Problem('overloaded');
+    streams += 1;
+    const stream = openEventStream(response);
+    try {
+      for await (const current of followDonation(requests, donation.id, stream.signal)) {
+        stream.send({ type: 'donation', id: String(current.version), data: toJson(current) });
+      }
+    } finally {
+      streams -= 1;
+      stream.end();
+    }
+  });
+  router.all('/donations/:id/events', methodNotAllowed('GET'));
   return router;
 }
 
@@ -113,6 +152,33 @@ function idempotencyKey(request: Request): string {
   return parsed.key;
 }
 
+/** Holds the answer until the provider has decided, at most for `waitSeconds` and while the donor is there. */
+async function untilDecided(
+  requests: RequestStore,
+  { created, donation }: Accepted,
+  waitSeconds: number,
+  response: Response,
+): Promise<Accepted> {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(waitSeconds * 1_000)]);
+  let current = donation;
+  try {
+    for await (const next of followDonation(requests, donation.id, signal)) {
+      current = next;
+      if (isDecided(current)) break;
+    }
+  } catch (error) {
+    // The donation is durable: a database that fails while we wait must not turn that into an error.
+    if (!isDatabaseUnavailable(error) && !(error instanceof QueueFull)) throw error;
+  }
+  return { created, donation: current };
+}
+
+function isDecided({ status }: Donation): boolean {
+  return status !== 'INITIATED';
+}
+
 /** Guests show the donation's token; to anybody else it does not exist. */
 function mayRead(request: Request, id: string, { identity, operatorToken }: DonationsDeps): boolean {
   const token = bearerToken(request);
@@ -121,8 +187,10 @@ function mayRead(request: Request, id: string, { identity, operatorToken }: Dona
 
 function sendDonation(response: Response, { created, donation }: Accepted, identity: DonationIdentity): void {
   if (!created) response.set('Idempotent-Replayed', 'true');
+  // 201 is only for those who asked to wait, declines included; everybody else gets the same class of code each time.
+  const decided = response.hasHeader('Preference-Applied') && isDecided(donation);
   response
-    .status(202)
+    .status(decided ? 201 : 202)
     .location(`/donations/${donation.id}`)
     .set({ 'Retry-After': String(RETRY_AFTER_SECONDS), 'Cache-Control': 'no-store' })
     .json({ ...toJson(donation), donorToken: identity.donorToken(donation.id) });

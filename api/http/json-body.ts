@@ -3,6 +3,7 @@ import { raw, type Request, type RequestHandler } from 'express';
 import type { z } from 'zod';
 import { MAX_BODY_BYTES } from '../../domain/limits.ts';
 import { invalidBody, Problem, toPointer, type Pointer } from './problem.ts';
+import { isUnambiguousJson } from './unambiguous-json.ts';
 
 /** Reads the bytes; other content types are refused. */
 export const jsonBody: RequestHandler[] = [
@@ -25,6 +26,8 @@ export function parseBody<T>(request: Request, schema: z.ZodType<T>): T {
   } catch {
     throw new Problem('malformed_json');
   }
+  if (!isUnambiguousJson(text))
+    throw new Problem('malformed_json', { detail: 'the body names a field twice or is nested too deeply' });
   const unstorable = findUnstorableText(value, []);
   if (unstorable.length > 0) throw new Problem('invalid_body', { errors: unstorable });
   const parsed = schema.safeParse(value);
@@ -34,16 +37,17 @@ export function parseBody<T>(request: Request, schema: z.ZodType<T>): T {
 
 function decode(bytes: Buffer): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    // A byte order mark is no part of JSON: kept, so that the parser refuses it.
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     throw new Problem('malformed_json', { detail: 'the body is not UTF-8' });
   }
 }
 
-/** 1.0, 1e3 and 9007199254740993 would silently become integers: they stay text, which no amount accepts. */
+/** 1.0, 1e3 and 9007199254740993 would silently become integers: they become NaN, which no field accepts. */
 function onlyPlainIntegers(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
   if (typeof value !== 'number' || context?.source === undefined) return value;
-  return /^-?\d+$/.test(context.source) && Number.isSafeInteger(value) ? value : context.source;
+  return /^-?\d+$/.test(context.source) && Number.isSafeInteger(value) ? value : Number.NaN;
 }
 
 /** PostgreSQL cannot store NUL, nor half a surrogate pair; better refused than altered. */

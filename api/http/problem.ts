@@ -54,10 +54,15 @@ export const notFound: RequestHandler = () => {
   throw new Problem('not_found');
 };
 
-/** For the other methods of a known path. */
-export function methodNotAllowed(...allowed: readonly string[]): RequestHandler {
-  return (_request, response) => {
-    response.setHeader('Allow', allowed.join(', '));
+/** For the other methods of a known path. Where there is GET there is HEAD; OPTIONS asks what there is (RFC 9110). */
+export function methodNotAllowed(...methods: readonly string[]): RequestHandler {
+  const allowed = methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])).join(', ');
+  return (request, response) => {
+    response.setHeader('Allow', allowed);
+    if (request.method === 'OPTIONS') {
+      response.status(204).end();
+      return;
+    }
     throw new Problem('method_not_allowed');
   };
 }

@@ -21,6 +21,7 @@ export function createInbox(pool: Pool, failpoint: Failpoint, stored: () => void
   const inserts = createBatcher<Incoming, undefined>({
     maxBatch: 128,
     maxWaiting: 4_000,
+    maxWaitMs: 3_000,
     maxRunning: 2,
     run: async (batch) => {
       await insertEvents(pool, batch);
@@ -44,11 +45,18 @@ async function insertEvents(pool: Pool, batch: readonly Incoming[]): Promise<voi
     values: [
       unique.map(({ event }) => event.id),
       unique.map(({ event }) => event.type),
-      unique.map(({ event }) => event.paymentId ?? event.objectId),
+      unique.map(({ event }) => objectOf(event)),
       unique.map(({ event }) => (isUuid(event.donationId) ? event.donationId : null)),
       unique.map(({ event }) => event.livemode),
       unique.map(({ payload }) => payload),
       unique.map(({ traceparent }) => traceparent),
     ],
   });
+}
+
+const PROVIDER_ID = /^[\x21-\x7E]{1,255}$/;
+
+/** The payment where one is named; what no column or index can hold is no id and must not fail its whole batch. */
+function objectOf({ paymentId, objectId }: WebhookEvent): string {
+  return paymentId !== null && PROVIDER_ID.test(paymentId) ? paymentId : objectId;
 }
