@@ -1,0 +1,167 @@
+/** What the audit compares: everything that every part of the system says about one donation, and about one campaign. */
+import type { DisputeStatus, PaymentStatus, RefundStatus } from '../../domain/payment.ts';
+import type { Totals, TotalsEntryKind } from '../../domain/totals.ts';
+import type { ProviderPayment } from '../../provider/port.ts';
+
+export type RequestRow = {
+  readonly campaignId: string;
+  readonly amountMinor: number;
+  readonly currency: string;
+  readonly acceptedAt: Date;
+  readonly startedAt: Date | null;
+  readonly parkedAt: Date | null;
+  readonly lastError: string | null;
+};
+
+export type PledgeRow = {
+  readonly campaignId: string;
+  readonly amountMinor: number;
+  readonly currency: string;
+  readonly status: PaymentStatus;
+  readonly version: number;
+  readonly updatedAt: Date;
+};
+
+export type PaymentRow = {
+  readonly campaignId: string;
+  readonly providerPaymentId: string | null;
+  readonly amountMinor: number;
+  readonly currency: string;
+  readonly state: PaymentStatus;
+  readonly authorized: boolean;
+  readonly closedAs: 'FAILED' | 'EXPIRED' | null;
+  readonly closedCode: string | null;
+  readonly capturedMinor: number;
+  readonly refundedMinor: number;
+  readonly version: number;
+  readonly needsReview: string | null;
+  readonly createdAt: Date;
+};
+
+export type OperationRow = {
+  readonly operation: string;
+  readonly n: number;
+  readonly attempts: number;
+  readonly lastReason: string | null;
+  readonly startedAt: Date;
+  readonly answeredAt: Date | null;
+};
+
+/** `change` and `entries` are as stored: the checks read them with suspicion. */
+export type TransitionRow = {
+  readonly version: number;
+  readonly fromState: string;
+  readonly toState: string;
+  readonly change: unknown;
+  readonly entries: unknown;
+  readonly at: Date;
+};
+
+export type RefundRow = {
+  readonly providerRefundId: string | null;
+  readonly amountMinor: number;
+  readonly status: RefundStatus;
+};
+export type DisputeRow = {
+  readonly providerDisputeId: string;
+  readonly amountMinor: number;
+  readonly status: DisputeStatus;
+};
+
+export type LedgerLine = {
+  readonly postingId: string;
+  readonly account: string;
+  readonly amountMinor: number;
+  readonly currency: string;
+};
+
+export type AppliedEntry = {
+  readonly entryId: string;
+  readonly campaignId: string;
+  readonly donationId: string;
+  readonly kind: TotalsEntryKind;
+  readonly amountMinor: number;
+};
+
+export type OutboxService = 'donations' | 'payments' | 'campaigns';
+
+export type OutboxRow = {
+  readonly service: OutboxService;
+  readonly id: string;
+  readonly version: number;
+  readonly type: string;
+  readonly createdAt: Date;
+  readonly processedAt: Date | null;
+  readonly parkedAt: Date | null;
+  readonly lastError: string | null;
+};
+
+export type ReceiptRow = {
+  readonly campaignId: string;
+  readonly amountMinor: number;
+  readonly currency: string;
+};
+
+/** A stored provider event that nobody has finished with. */
+export type WebhookRow = {
+  readonly eventId: string;
+  readonly type: string;
+  readonly donationId: string | null;
+  readonly receivedAt: Date;
+  readonly deliveredAt: Date | null;
+  readonly parkedAt: Date | null;
+  readonly lastError: string | null;
+};
+
+export type WorkflowStatus =
+  | 'RUNNING'
+  | 'COMPLETED'
+  | 'FAILED'
+  | 'CANCELLED'
+  | 'TERMINATED'
+  | 'CONTINUED_AS_NEW'
+  | 'TIMED_OUT'
+  | 'UNKNOWN';
+
+export type WorkflowRun = {
+  readonly runId: string;
+  readonly status: WorkflowStatus;
+  readonly startedAt: Date;
+  readonly closedAt: Date | null;
+  readonly needsAttention: boolean;
+  /** What it returned; null when it did not complete, or was not read. */
+  readonly result: { readonly status: string; readonly version: number } | null;
+};
+
+export type DonationSnapshot = {
+  readonly id: string;
+  readonly request: RequestRow | null;
+  readonly pledge: PledgeRow | null;
+  readonly payment: PaymentRow | null;
+  readonly operations: readonly OperationRow[];
+  readonly transitions: readonly TransitionRow[];
+  readonly refunds: readonly RefundRow[];
+  readonly disputes: readonly DisputeRow[];
+  readonly ledger: readonly LedgerLine[];
+  readonly applied: readonly AppliedEntry[];
+  readonly outbox: readonly OutboxRow[];
+  readonly receipt: ReceiptRow | null;
+  /** Every payment at the provider whose metadata names this donation, and the one that our row names. */
+  readonly provider: readonly ProviderPayment[];
+  /** The newest run of each; null when Temporal knows of none. */
+  readonly workflow: WorkflowRun | null;
+  readonly aftercare: WorkflowRun | null;
+};
+
+export type CampaignSnapshot = {
+  readonly id: string;
+  readonly currency: string;
+  readonly version: number;
+  readonly totals: (Totals & { readonly version: number; readonly updatedAt: Date }) | null;
+  /** The applied entries added up again, each through the domain's own arithmetic. */
+  readonly recomputed: Totals;
+  /** Entries that could not be added because a total would have become negative. */
+  readonly refusedEntries: readonly string[];
+  /** Its newest `campaign.changed` and `campaign.totals_changed` rows, and all that is not published. */
+  readonly outbox: readonly OutboxRow[];
+};

@@ -1,0 +1,58 @@
+/** Which system a command works on: the environment's, else the one that `npm start` wrote down. */
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { ENVIRONMENT_FILE } from '../launch/paths.ts';
+import { ConfigError, environmentOr, loadConfig, type Config, type Environment } from '../platform/config.ts';
+import { CommandProblem } from './problem.ts';
+
+const variables = z.record(z.string(), z.string());
+
+/** @throws CommandProblem that says what to do when the environment does not name a system and none was started here. */
+export function loadEnvironment<Needed extends keyof Environment = never>(
+  needed: readonly Needed[],
+  file: string = ENVIRONMENT_FILE,
+): Config<Needed> {
+  const started = readStarted(file);
+  try {
+    return loadConfig(needed, sourceOf(started ?? {}));
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    if (started === null) {
+      throw new CommandProblem(
+        `No system to work on. Run \`npm start\` in another terminal, or set the variables of one that runs (${error.message})`,
+        2,
+        { cause: error },
+      );
+    }
+    throw new CommandProblem(error.message, 2, { cause: error });
+  }
+}
+
+/** Where the API is; nothing has to be configured when it listens on its standard port. */
+export function apiUrl(config: Environment): string {
+  const host = config.HOST.includes(':') ? `[${config.HOST}]` : config.HOST;
+  return (config.API_URL ?? `http://${host}:${config.PORT}`).replace(/\/+$/, '');
+}
+
+/** A port of the environment's own is not the one whose URL was written down. */
+function sourceOf(started: Readonly<Record<string, string>>): Readonly<Record<string, string | undefined>> {
+  const merged = environmentOr(started);
+  const elsewhere = merged['PORT'] !== started['PORT'] || merged['HOST'] !== started['HOST'];
+  return elsewhere && merged['API_URL'] === started['API_URL'] ? { ...merged, API_URL: undefined } : merged;
+}
+
+function readStarted(file: string): Record<string, string> | null {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch {
+    return null;
+  }
+  try {
+    return variables.parse(JSON.parse(text));
+  } catch (error) {
+    throw new CommandProblem(`${file} is not a JSON object of variables; \`npm start\` writes it anew`, 2, {
+      cause: error,
+    });
+  }
+}
