@@ -5,8 +5,10 @@
 import {
   ActivityFailure,
   ApplicationFailure,
+  isCancellation,
   proxyActivities,
   proxyLocalActivities,
+  TemporalFailure,
 } from '@temporalio/workflow';
 import type { DonationPolicy, Placement } from '../domain/donation.ts';
 import { NON_RETRYABLE_TYPES } from '../domain/failures.ts';
@@ -63,11 +65,10 @@ async function orElse<T>(tried: Promise<T>, again: () => Promise<T>): Promise<T>
   try {
     return await tried;
   } catch (error) {
-    const definitive =
-      error instanceof ActivityFailure &&
-      error.cause instanceof ApplicationFailure &&
-      error.cause.nonRetryable === true;
-    if (definitive || !(error instanceof ActivityFailure)) throw error;
+    // A local activity rejects with its own failure, a regular one wraps it.
+    const cause = error instanceof ActivityFailure ? error.cause : error;
+    const definitive = cause instanceof ApplicationFailure && cause.nonRetryable === true;
+    if (definitive || isCancellation(error) || !(cause instanceof TemporalFailure)) throw error;
     return await again();
   }
 }

@@ -17,11 +17,15 @@ export async function donation(input: DonationInput & { readonly queues: Queues 
   const order = { donationId, campaignId, amountMinor, currency, paymentMethod };
   let reason = 'abandoned';
 
-  const give = async (): Promise<void> => {
+  const pledge = async (): Promise<void> => {
     await activities.persistPledge(donationId);
     await activities.addToTotals([pledgedEntry(donationId, campaignId, amountMinor)]);
+  };
 
+  const give = async (): Promise<void> => {
     undo.push(async () => payment.note(await activities.release({ order, code: reason })));
+    // Half a pledge could not be undone: FAILED is recorded on it, and takes out of the totals what it put there.
+    await CancellationScope.nonCancellable(pledge);
     const authorized = await payment.reach(
       'AUTHORIZED',
       () => activities.authorize(order),
@@ -41,14 +45,20 @@ export async function donation(input: DonationInput & { readonly queues: Queues 
     return await settle(donationId, payment, activities);
   };
 
-  try {
-    await give();
-    return await finish();
-  } catch (error) {
-    if (isCancellation(error)) {
+  const giveOrUndo = async (): Promise<Settled> => {
+    try {
+      await give();
+      return await finish();
+    } catch (error) {
+      if (!isCancellation(error)) throw error;
       reason = 'cancelled_by_operator';
       return await CancellationScope.nonCancellable(finish);
     }
+  };
+
+  try {
+    return await giveOrUndo();
+  } catch (error) {
     // Can neither finish nor undo by itself: fail visibly and leave the payment in its last proven state.
     askForAttention();
     throw error;

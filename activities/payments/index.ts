@@ -70,6 +70,8 @@ export function createPaymentActivities(deps: PaymentActivityDeps): PaymentActiv
       if (payment.providerPaymentId === null) {
         await run(create(order));
         payment = await openPayment(pool, order);
+        // Closed meanwhile: what was created is the release's to cancel.
+        if (statusOf(payment.facts) !== 'INITIATED') return await currentView(pool, order.donationId);
       }
       return await run(onPayment('confirm', order.donationId, providerIdOf(payment)));
     },
@@ -85,8 +87,9 @@ export function createPaymentActivities(deps: PaymentActivityDeps): PaymentActiv
       let payment = await openPayment(pool, order);
       if (payment.facts.capturedMinor > 0) return await currentView(pool, order.donationId);
       if (payment.providerPaymentId === null) {
-        if (!(await createMayHaveHappened(pool, order.donationId)))
-          return await closeUncreated(pool, order.donationId, code);
+        const closed = await closeUncreated(pool, order.donationId, code);
+        deps.outboxWritten();
+        if (closed !== null) return closed;
         // It may exist with its answer lost; settle that first, so that there is something to cancel.
         await run(create(order));
         payment = await openPayment(pool, order);
@@ -142,19 +145,19 @@ function providerIdOf(payment: Payment): string {
   return payment.providerPaymentId;
 }
 
-async function createMayHaveHappened(pool: Pool, donationId: string): Promise<boolean> {
-  const { rowCount } = await pool.query(
-    `SELECT FROM payment_operations WHERE payment_id = $1 AND operation = 'create' LIMIT 1`,
-    [donationId],
-  );
-  return rowCount === 1;
-}
-
-/** Nothing was ever asked of the provider: there is nothing to cancel there. */
-async function closeUncreated(pool: Pool, donationId: string, code: string): Promise<PaymentView> {
+/**
+ * Closes a payment of which nothing was ever asked of the provider: there is nothing to cancel there. Null when its
+ * create may have happened. The lock decides between this and a create that is about to begin.
+ */
+async function closeUncreated(pool: Pool, donationId: string, code: string): Promise<PaymentView | null> {
   return await transaction(pool, async (client) => {
     const payment = await lockPayment(client, donationId);
     if (payment === null) throw failure('invariant_broken', `payment ${donationId} does not exist`);
+    const { rowCount } = await client.query(
+      `SELECT FROM payment_operations WHERE payment_id = $1 AND operation = 'create' LIMIT 1`,
+      [donationId],
+    );
+    if (rowCount !== 0) return null;
     return await viewOf(
       client,
       await applyEvents(client, payment, [{ type: 'released', code }], 'operation:release:0'),

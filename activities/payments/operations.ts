@@ -40,15 +40,18 @@ type OperationRow = {
 
 type Definitive = Extract<ProviderAnswer, { kind: 'yes' | 'declined' }>;
 
-/** Stripe answers a stored 500 for ever: after this many tries, proof of no effect allows a new key. */
-const TRIES_BEFORE_NEW_KEY = 3;
+/**
+ * The key's stored answer is a 500, for ever: with proof of no effect a new key is safe. Any other failure, however often,
+ * is none: a call with this key may still be on its way, and both would have an effect.
+ */
+const SPENT_KEY = 'replayed';
 /** Stripe forgets keys after 24 h: from here on we only ask. https://docs.stripe.com/api/idempotent_requests */
 const KEY_LIFETIME_MS = 23 * 3_600_000;
 
 /** Runs the step, or finds it done. Throws `provider_unknown` (retry) or `provider_rejected` / `payment_mismatch` (park). */
 export async function runOperation(pool: Pool, failpoint: Failpoint, step: Step): Promise<PaymentView> {
   let row = await begin(pool, step);
-  if (row.answered_at !== null) return await currentView(pool, step.donationId);
+  if (row?.answered_at !== null) return await currentView(pool, step.donationId);
 
   if (row.attempts > 1) {
     const proof = await step.look(row.started_at);
@@ -57,10 +60,7 @@ export async function runOperation(pool: Pool, failpoint: Failpoint, step: Step)
       return await record(pool, failpoint, step, row, { kind: 'yes', payment: proof.object });
     }
     if (Date.now() - row.started_at.getTime() > KEY_LIFETIME_MS) throw unknownOutcome(step, null);
-    const keyIsSpent =
-      row.last_reason === 'replayed' ||
-      (row.last_reason === 'server_error' && row.attempts > TRIES_BEFORE_NEW_KEY);
-    if (keyIsSpent) row = await beginWithNewKey(pool, step, row.n + 1);
+    if (row.last_reason === SPENT_KEY) row = await beginWithNewKey(pool, step, row.n + 1);
   }
 
   failpoint('provider.before-call');
@@ -90,7 +90,12 @@ export async function runOperation(pool: Pool, failpoint: Failpoint, step: Step)
         `${step.operation} of ${step.donationId}: ${answer.status} ${answer.code}: ${answer.message}`,
       );
     case 'unknown':
-      await noteReason(pool, step, row, answer.replayed ? 'replayed' : answer.reason);
+      await noteReason(
+        pool,
+        step,
+        row,
+        answer.replayed && answer.reason === 'server_error' ? SPENT_KEY : answer.reason,
+      );
       throw unknownOutcome(step, answer);
     default:
       return answer satisfies never;
@@ -116,11 +121,14 @@ function hadEffect(operation: Step['operation'], object: ProviderPayment): boole
   }
 }
 
-async function begin(pool: Pool, { donationId, operation }: Step): Promise<OperationRow> {
+/** Null when the payment was closed before its create began: there is nothing at the provider, and it stays so. */
+async function begin(pool: Pool, { donationId, operation }: Step): Promise<OperationRow | null> {
   const { rows } = await pool.query<OperationRow>({
     name: 'operation-begin',
+    // SHARE waits for a release that is closing the payment, and lets steps of other kinds pass.
     text: `INSERT INTO payment_operations (payment_id, operation, n, provider_key, attempts, last_attempt_at)
-           VALUES ($1, $2, 1, $3, 1, now()) ON CONFLICT DO NOTHING RETURNING *`,
+           SELECT id, $2, 1, $3, 1, now() FROM payments WHERE id = $1 AND (closed_as IS NULL OR $2 <> 'create') FOR SHARE
+           ON CONFLICT DO NOTHING RETURNING *`,
     values: [donationId, operation, providerKey(donationId, operation, 1)],
   });
   if (rows[0] !== undefined) return rows[0];
@@ -131,8 +139,9 @@ async function begin(pool: Pool, { donationId, operation }: Step): Promise<Opera
     [donationId, operation],
   );
   const row = again[0];
-  if (row === undefined) throw new Error(`operation ${operation} of ${donationId} has vanished`);
-  return row;
+  if (row === undefined && operation !== 'create')
+    throw new Error(`operation ${operation} of ${donationId} has vanished`);
+  return row ?? null;
 }
 
 async function beginWithNewKey(

@@ -114,8 +114,10 @@ async function fetchObject({ provider, readSnapshot, attempt }: Deps, event: Eve
     const snapshot = readSnapshot(event.payload);
     if (snapshot !== null) return { kind: 'object', object: snapshot };
   }
+  const retryAfterMs = answer.kind === 'unknown' ? answer.retryAfterMs : null;
   throw ApplicationFailure.create({
     type: 'provider_unknown' satisfies FailureCode,
     message: `payment ${event.object_id} cannot be read yet (${answer.kind})`,
+    ...(retryAfterMs === null ? {} : { nextRetryDelay: retryAfterMs }),
   });
 }
