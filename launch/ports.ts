@@ -4,17 +4,29 @@ import { connect, createServer } from 'node:net';
 
 export const LOOPBACK = '127.0.0.1';
 
-/** The preferred port when it is free, else one that the system picks. */
+/**
+ * Below the ports that systems give to outgoing connections: one of those could be taken between our looking and the
+ * listening of the program that it is for.
+ */
+const CHOICE = { first: 18_000, count: 14_000 } as const;
+const MAX_TRIES = 100;
+
+/** The preferred port when it is free, else any that is. */
 export async function freePort(preferred = 0, host = LOOPBACK): Promise<number> {
-  const port = await tryListen(preferred, host);
-  if (port !== undefined) return port;
-  const other = await tryListen(0, host);
-  if (other === undefined) throw new Error(`no free port on ${host}`);
-  return other;
+  if (preferred !== 0 && (await isPortFree(preferred, host))) return preferred;
+  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+    const port = CHOICE.first + Math.floor(Math.random() * CHOICE.count);
+    if (await isPortFree(port, host)) return port;
+  }
+  throw new Error(`no free port on ${host}`);
 }
 
-export async function isPortFree(port: number, host: string): Promise<boolean> {
-  return (await tryListen(port, host)) !== undefined;
+export function isPortFree(port: number, host: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(true)));
+  });
 }
 
 export function isListening(port: number, host = LOOPBACK, timeoutMs = 500): Promise<boolean> {
@@ -69,15 +81,4 @@ function holdsSocket(pid: string, sockets: readonly string[]): boolean {
   } catch {
     return false;
   }
-}
-
-function tryListen(port: number, host: string): Promise<number | undefined> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(undefined));
-    server.listen({ port, host, exclusive: true }, () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : undefined));
-    });
-  });
 }

@@ -20,8 +20,19 @@ export type Session = {
   end(exitCode: number): Promise<never>;
 };
 
+export type Farewell = {
+  /** What is said after everything was stopped because somebody asked for it. */
+  readonly words: string;
+  readonly exitCode: () => number;
+};
+
+const OF_A_START: Farewell = {
+  words: 'The data stays; `npm start` goes on from here.',
+  exitCode: () => 0,
+};
+
 /** Ends on SIGINT, SIGTERM, SIGHUP and when the first launcher is gone; a second Ctrl-C ends everything at once. */
-export function createSession(): Session {
+export function createSession(farewell: Farewell = OF_A_START): Session {
   const all: Opened[] = [];
   let endingSince: number | undefined;
 
@@ -45,12 +56,10 @@ export function createSession(): Session {
       all.unshift({
         name: 'summary',
         close: () =>
-          say(
-            `Stopped after ${((Date.now() - startedAt) / 1000).toFixed(1)} s. The data stays; \`npm start\` goes on from here.`,
-          ),
+          say(`Stopped after ${((Date.now() - startedAt) / 1000).toFixed(1)} s. ${farewell.words}`),
         kill: () => undefined,
       });
-      void end(0);
+      void end(farewell.exitCode());
     } else if (Date.now() - endingSince > SAME_KEYSTROKE_MS) {
       say('Again: ending everything at once.');
       for (const { kill } of all) kill();

@@ -16,11 +16,15 @@ import { startComponents } from './start-components.ts';
 import { createStarter } from './start-processes.ts';
 import { SERVICES } from '../platform/databases.ts';
 
+/** Outside the range from which systems take the ports of outgoing connections. */
+const PREFERRED_OPS_PORT = 18_081;
+
 /** Everything between the lock and the line that says it is ready. Throws a `Refusal` for what the user can change. */
 export async function startPlatform(session: Session, options: LaunchOptions): Promise<void> {
   const startedAt = Date.now();
   const port = await choosePort(options);
-  const apiUrl = `http://${options.host === '0.0.0.0' || options.host === '::' ? LOOPBACK : options.host}:${port}`;
+  const reached = options.host === '0.0.0.0' || options.host === '::' ? LOOPBACK : options.host;
+  const apiUrl = `http://${reached}:${port}`;
   const secrets = loadSecrets(SECRETS_FILE, SERVICES);
   const provider = await findProvider(options, secrets, {
     ledger: PROVIDER_LEDGER,
@@ -69,10 +73,14 @@ export async function startPlatform(session: Session, options: LaunchOptions): P
     stripeWebhookSecrets: provider.webhookSecrets,
     operatorToken: secrets.operatorToken,
   });
-  const env = { ...passedSettings(), ...environment, HOST: options.host, OPS_PORT: '0' };
+  const env = { ...passedSettings(), ...environment, HOST: options.host };
+  // Chosen here, so that they stay the same when a process is started again.
+  const workersPort = await freePort(PREFERRED_OPS_PORT, options.host);
+  const backgroundPort = await freePort(PREFERRED_OPS_PORT + 1, options.host);
+  const ops = (opsPort: number) => ({ env: { ...env, OPS_PORT: String(opsPort) }, stopLimitMs: 9_000 });
   await Promise.all([
-    start({ name: 'background', script: 'workers/background.ts', env, stopLimitMs: 9_000 }),
-    start({ name: 'workers', script: 'workers/all-in-one.ts', env, stopLimitMs: 9_000 }),
+    start({ name: 'background', script: 'workers/background.ts', ...ops(backgroundPort) }),
+    start({ name: 'workers', script: 'workers/all-in-one.ts', ...ops(workersPort) }),
     start({ name: 'api', script: 'api/main.ts', env: { ...env, PORT: String(port) }, stopLimitMs: 9_000 }),
   ]);
   writePrivately(ENVIRONMENT_FILE, {
@@ -80,6 +88,8 @@ export async function startPlatform(session: Session, options: LaunchOptions): P
     HOST: options.host,
     PORT: String(port),
     API_URL: apiUrl,
+    WORKERS_URL: `http://${reached}:${workersPort}`,
+    BACKGROUND_URL: `http://${reached}:${backgroundPort}`,
     TEMPORAL_UI_URL: temporal.uiUrl,
   });
 

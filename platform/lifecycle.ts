@@ -3,9 +3,11 @@ import type { Logger } from './log.ts';
 
 /** What a process has opened; closed in reverse order when it ends. */
 export type Opened = {
-  /** Registers `close` to run at the end and gives `resource` back. */
+  /** Registers `close` to run at the end and gives `resource` back. Closes it and throws when the end has come meanwhile. */
   use<T>(name: string, resource: T, close: (resource: T) => Promise<void> | void): T;
 };
+
+type Closer = { readonly name: string; readonly close: () => Promise<void> | void };
 
 const CLOSE_LIMIT_MS = 8_000;
 
@@ -17,12 +19,24 @@ export async function runProcess(
   log: Logger,
   main: (opened: Opened) => Promise<{ port: number }>,
 ): Promise<void> {
-  const closers: { name: string; close: () => Promise<void> | void }[] = [];
+  const closers: Closer[] = [];
   const opened: Opened = {
     use(name, resource, close) {
-      closers.push({ name, close: () => close(resource) });
+      const closer = { name, close: () => close(resource) };
+      if (ending !== undefined) {
+        void closeOne(closer);
+        throw new Error('told to stop while starting');
+      }
+      closers.push(closer);
       return resource;
     },
+  };
+  const closeOne = async ({ name, close }: Closer): Promise<void> => {
+    try {
+      await close();
+    } catch (err) {
+      log.warn({ err, name }, 'closing failed');
+    }
   };
 
   let ending: Promise<void> | undefined;
@@ -32,13 +46,7 @@ export async function runProcess(
       process.exitCode = exitCode;
       // Unreferenced: it only fires when something keeps the event loop alive past the limit.
       setTimeout(() => process.kill(process.pid, 'SIGKILL'), CLOSE_LIMIT_MS).unref();
-      for (const { name, close } of closers.toReversed()) {
-        try {
-          await close();
-        } catch (err) {
-          log.warn({ err, name }, 'closing failed');
-        }
-      }
+      for (const closer of closers.toReversed()) await closeOne(closer);
       if (process.connected) process.disconnect();
       log.info('stopped');
     })();
@@ -62,6 +70,8 @@ export async function runProcess(
     log.info({ port }, 'ready');
     process.send?.({ ready: true, port });
   } catch (err) {
+    // What it was opening may have failed because the rest is closed already.
+    if (ending !== undefined) return await ending;
     if (err instanceof ConfigError) log.fatal(err.message);
     else log.fatal({ err }, 'could not start');
     await end('could not start', 1);

@@ -15,7 +15,7 @@ const NOT_FOUND = 5;
 const ALREADY_EXISTS = 6;
 
 /** temporal.api.enums.v1.IndexedValueType */
-const INDEXED_VALUE_TYPE = { Keyword: 2, Int: 3, Bool: 5 } as const;
+export const INDEXED_VALUE_TYPE = { Keyword: 2, Int: 3, Bool: 5 } as const;
 
 export type TemporalComponent = Component & {
   /** Web UI, when it is known where it is. */
