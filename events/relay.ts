@@ -5,6 +5,7 @@ import type { Logger } from '../platform/log.ts';
 import type { Broker } from '../platform/rabbit.ts';
 import { startRelay, type Relay } from '../platform/relay.ts';
 import { OUTBOX_TABLE, publishOutboxRow, type OutboxRow } from './outbox.ts';
+import { SUBSCRIPTIONS } from './topology.ts';
 
 const CONCURRENCY = 128;
 const POLL_MS = 1_000;
@@ -21,6 +22,14 @@ export function startOutboxRelay(options: {
 }): Relay {
   const { service, pool, broker, failpoint, log, leaseMs, minOverdueMs = 0 } = options;
   if (broker === null) return { wake: () => undefined, stop: () => Promise.resolve() };
+  // Before the first row: what no queue is bound to, the broker confirms and drops.
+  let declared = false;
+  const declaring = Promise.all(
+    Object.entries(SUBSCRIPTIONS).map(([queue, types]) => broker.declare(queue, types)),
+  );
+  void declaring.then(() => {
+    declared = true;
+  });
   return startRelay<OutboxRow>({
     pool,
     table: OUTBOX_TABLE,
@@ -30,5 +39,6 @@ export function startOutboxRelay(options: {
     leaseMs,
     pollMs: POLL_MS,
     minOverdueMs,
+    receiver: { admits: () => (declared ? broker.breaker.admits() : 'none') },
   });
 }

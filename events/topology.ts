@@ -1,5 +1,13 @@
+import type { EventType } from './contracts.ts';
+
 /** The consumers' queues. Each is durable, survives its consumers and has a dead-letter queue beside it. */
 export const QUEUES = {
   campaignSnapshots: 'donations.campaign-snapshots',
   receipts: 'notifications.receipts',
 } as const;
+
+/** What each queue gets. Publishers make the queues too, so that no event is lost on a consumer that has never run. */
+export const SUBSCRIPTIONS = {
+  [QUEUES.campaignSnapshots]: ['campaign.changed.v1'],
+  [QUEUES.receipts]: ['donation.captured.v1'],
+} as const satisfies Readonly<Record<string, readonly EventType[]>>;

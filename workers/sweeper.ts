@@ -40,9 +40,13 @@ export async function restartMissingWorkflows(
   return restarted;
 }
 
+const LOOK_LIMIT_MS = 5_000;
+
 async function exists(temporal: Client, donationId: string): Promise<boolean> {
   try {
-    await temporal.workflow.getHandle(donationWorkflowId(donationId)).describe();
+    await temporal.withDeadline(Date.now() + LOOK_LIMIT_MS, () =>
+      temporal.workflow.getHandle(donationWorkflowId(donationId)).describe(),
+    );
     return true;
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return false;

@@ -3,6 +3,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { context, propagation, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api';
 import express, { type Express, type RequestHandler, type Router } from 'express';
+import { statesOf, type Breaker } from '../../platform/breaker.ts';
 import type { Logger } from '../../platform/log.ts';
 import { methodNotAllowed, notFound, problemHandler, sendProblem, Problem } from './problem.ts';
 
@@ -11,17 +12,20 @@ export type AppOptions = {
   readonly routers: readonly Router[];
   /** Rejects while the process cannot do its work. */
   readonly ready: () => Promise<void>;
+  /** Shown by `/livez?verbose`; none of them makes the process less alive or ready. */
+  readonly breakers: readonly Breaker[];
 };
 
-export function createApp({ log, routers, ready }: AppOptions): Express {
+export function createApp({ log, routers, ready, breakers }: AppOptions): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', 'simple');
   app.use(tracing);
 
-  app.get('/livez', (_request, response) => {
-    response.json({ status: 'ok' });
+  app.get('/livez', (request, response) => {
+    const verbose = request.query['verbose'] !== undefined;
+    response.json({ status: 'ok', ...(verbose ? { breakers: statesOf(breakers) } : {}) });
   });
   app.get('/readyz', async (_request, response) => {
     try {
