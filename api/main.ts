@@ -2,6 +2,7 @@
 import type { Pool } from 'pg';
 import { connectBroker } from '../platform/rabbit.ts';
 import { configuredLogLevel, loadConfig } from '../platform/config.ts';
+import { createBreaker } from '../platform/breaker.ts';
 import { createFailpoint } from '../platform/failpoint.ts';
 import { runProcess } from '../platform/lifecycle.ts';
 import { createLogger } from '../platform/log.ts';
@@ -18,6 +19,7 @@ import { openIdentity } from './donations/identity.ts';
 import { createRequestStore } from './donations/requests.ts';
 import { donationsRouter } from './donations/router.ts';
 import { REQUESTS_TABLE, startDonationWorkflow, type RequestRow } from './donations/start-workflows.ts';
+import { createSeenDonations } from './donations/seen-donations.ts';
 import { closeServer, createApp, listen } from './http/app.ts';
 import { deliverEvent, WEBHOOK_EVENTS_TABLE, type WebhookEventRow } from './payments/deliver-events.ts';
 import { createInbox } from './payments/inbox.ts';
@@ -25,6 +27,8 @@ import { paymentsRouter } from './payments/router.ts';
 
 /** Connections of this process, per database; see docs/architecture for the whole budget. */
 const POOL_SIZE = { donations: 6, payments: 4, campaigns: 4 } as const;
+/** Somebody waits for the answer: a database that is silent is one that is away, and soon said to be. */
+const DATABASE_LIMITS = { statementTimeoutMs: 3_000, answerGraceMs: 500 } as const;
 const RELAY_CONCURRENCY = 64;
 const RELAY_POLL_MS = 1_000;
 
@@ -46,15 +50,17 @@ await runProcess(log, async (opened) => {
     it.shutdown(),
   );
   const pool = (name: keyof typeof POOL_SIZE, url: string): Pool =>
-    opened.use(`${name} pool`, createPool({ url, max: POOL_SIZE[name], name: `api-${name}` }), (it) =>
-      it.end(),
+    opened.use(
+      `${name} pool`,
+      createPool({ url, max: POOL_SIZE[name], name: `api-${name}`, ...DATABASE_LIMITS }),
+      (it) => it.end(),
     );
   const donations = pool('donations', config.DONATIONS_DATABASE_URL);
   const payments = pool('payments', config.PAYMENTS_DATABASE_URL);
   const campaigns = pool('campaigns', config.CAMPAIGNS_DATABASE_URL);
   const temporal = opened.use(
     'temporal',
-    connectTemporal(config.TEMPORAL_ADDRESS, config.TEMPORAL_NAMESPACE, telemetry),
+    connectTemporal(config.TEMPORAL_ADDRESS, config.TEMPORAL_NAMESPACE, telemetry, log),
     (it) => it.close(),
   );
   const broker =
@@ -67,6 +73,7 @@ await runProcess(log, async (opened) => {
     config.REDIS_URL === undefined
       ? null
       : opened.use('redis', connectRedis(config.REDIS_URL, config.NAME_PREFIX, log), (it) => it.disconnect());
+  const redisBreaker = createBreaker('redis', log);
 
   const queues = taskQueues(config.NAME_PREFIX);
   const relayOptions = {
@@ -81,6 +88,7 @@ await runProcess(log, async (opened) => {
       ...relayOptions,
       pool: donations,
       table: REQUESTS_TABLE,
+      receiver: temporal.breaker,
       deliver: startDonationWorkflow({
         temporal: temporal.client,
         queues,
@@ -97,6 +105,7 @@ await runProcess(log, async (opened) => {
       ...relayOptions,
       pool: payments,
       table: WEBHOOK_EVENTS_TABLE,
+      receiver: temporal.breaker,
       deliver: deliverEvent({
         pool: payments,
         temporal: temporal.client,
@@ -125,6 +134,7 @@ await runProcess(log, async (opened) => {
 
   const app = createApp({
     log,
+    breakers: [temporal.breaker, ...(broker ? [broker.breaker] : []), ...(redis ? [redisBreaker] : [])],
     ready: async () => {
       await Promise.all([donations, payments, campaigns].map((it) => it.query('SELECT 1')));
     },
@@ -134,7 +144,7 @@ await runProcess(log, async (opened) => {
         campaigns: createCampaignSnapshots(donations, (id) => findCampaign(campaigns, id)),
         identity: await openIdentity(donations, config.INSTALLATION_SECRET),
         operatorToken: config.OPERATOR_TOKEN,
-        redis,
+        seen: redis === null ? null : createSeenDonations(redis, redisBreaker),
       }),
       paymentsRouter({
         inbox: createInbox(payments, failpoint, deliveries.wake),

@@ -7,13 +7,14 @@ export type PoolSettings = {
   /** Shown in pg_stat_activity. */
   readonly name: string;
   readonly statementTimeoutMs?: number;
+  /** The server gives up first and says why; the client's own limit comes this much later, for a server that is silent. */
+  readonly answerGraceMs?: number;
 };
 
 const DEFAULT_STATEMENT_TIMEOUT_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 30_000;
-/** The server gives up first and says why; the client's own limit is for a server that no longer answers. */
-const ANSWER_GRACE_MS = 2_000;
+const DEFAULT_ANSWER_GRACE_MS = 2_000;
 
 /**
  * A connection pool with a limit on everything. `bigint` columns arrive as numbers (minor units, counts); one that a
@@ -27,7 +28,7 @@ export function createPool(settings: PoolSettings): Pool {
     application_name: settings.name,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: statementTimeoutMs,
-    query_timeout: statementTimeoutMs + ANSWER_GRACE_MS,
+    query_timeout: statementTimeoutMs + (settings.answerGraceMs ?? DEFAULT_ANSWER_GRACE_MS),
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     keepAlive: true,
     types: exactTypes,

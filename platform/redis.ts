@@ -1,9 +1,10 @@
 import { Redis } from 'ioredis';
+import { BREAKERS } from './breaker.ts';
 import type { Logger } from './log.ts';
 
 /**
  * Redis is only a cache here: no answer depends on it. Commands fail at once while it is away and never wait in a
- * queue, so a Redis that is down or black-holed costs a request at most `commandTimeout`.
+ * queue; `platform/breaker.ts` says how long one may take. A connection on which nothing comes back is replaced.
  */
 export function connectRedis(url: string, keyPrefix: string, log: Logger): Redis {
   const redis = new Redis(url, {
@@ -11,7 +12,8 @@ export function connectRedis(url: string, keyPrefix: string, log: Logger): Redis
     enableOfflineQueue: false,
     enableAutoPipelining: true,
     maxRetriesPerRequest: 0,
-    commandTimeout: 50,
+    commandTimeout: BREAKERS.redis.timeoutMs,
+    socketTimeout: 2_000,
     connectTimeout: 1_000,
     retryStrategy: (times) => Math.min(5_000, 100 * times),
   });

@@ -7,6 +7,7 @@
  */
 import type { Pool } from 'pg';
 import { createBatcher } from './batcher.ts';
+import { ReceiverAway, type Breaker } from './breaker.ts';
 import type { Logger } from './log.ts';
 
 /** A table of pending work. All names and predicates are constants of ours, never input. */
@@ -24,8 +25,8 @@ export type RelayTable = {
 
 export type Delivery =
   | { readonly kind: 'delivered'; readonly outcome?: string }
-  /** Not now, through no fault of the row (an operation is in flight): no back-off, no error. */
-  | { readonly kind: 'later'; readonly afterMs: number }
+  /** Not now, through no fault of the row (an operation is in flight, the receiver is away): no back-off, no attempt. */
+  | { readonly kind: 'later'; readonly afterMs: number; readonly reason?: string }
   | { readonly kind: 'failed'; readonly reason: string; readonly afterMs?: number }
   /** Never: kept aside for an operator. */
   | { readonly kind: 'parked'; readonly reason: string };
@@ -50,10 +51,14 @@ export type RelayOptions<Row extends ClaimedRow> = {
   readonly pollMs: number;
   /** Only rows due for this long: a sweeper leaves fresh rows to the process that wrote them. */
   readonly minOverdueMs?: number;
+  /** The breaker that `deliver` calls through: while it is open nothing is claimed, when it lets one call look, one row. */
+  readonly receiver?: Pick<Breaker, 'admits'>;
 };
 
 const FIRST_RETRY_MS = 200;
 const MAX_RETRY_MS = 5_000;
+/** A receiver that is away: how long a row waits that was claimed already, and how often the breaker is looked at. */
+const AWAY_MS = 250;
 
 /** Exponential from 200 ms to 5 s: after an outage the backlog drains within seconds. */
 export function retryDelayMs(attempts: number): number {
@@ -63,7 +68,7 @@ export function retryDelayMs(attempts: number): number {
 type Result = { id: string; delivery: Delivery; attempts: number };
 
 export function startRelay<Row extends ClaimedRow>(options: RelayOptions<Row>): Relay {
-  const { pool, table, deliver, concurrency, leaseMs, pollMs, minOverdueMs = 0 } = options;
+  const { pool, table, deliver, concurrency, leaseMs, pollMs, minOverdueMs = 0, receiver } = options;
   const log = options.log.child({ relay: table.name });
   const sql = relaySql(table);
 
@@ -87,10 +92,12 @@ export function startRelay<Row extends ClaimedRow>(options: RelayOptions<Row>): 
     try {
       delivery = await deliver(row);
     } catch (error) {
-      delivery = {
-        kind: 'failed',
-        reason: error instanceof Error ? `${error.name}: ${error.message}` : String(error),
-      };
+      const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+      // The breaker has said so already, once for all rows.
+      delivery =
+        error instanceof ReceiverAway
+          ? { kind: 'later', afterMs: AWAY_MS, reason }
+          : { kind: 'failed', reason };
     }
     if (delivery.kind === 'failed')
       log.warn({ id: row.id, attempts: row.attempts, reason: delivery.reason }, 'not delivered, will retry');
@@ -103,8 +110,13 @@ export function startRelay<Row extends ClaimedRow>(options: RelayOptions<Row>): 
     }
   };
 
-  const claim = async (): Promise<void> => {
-    const free = concurrency - inFlight;
+  const room = (): number => {
+    const admitted = receiver?.admits() ?? 'all';
+    if (admitted === 'all') return concurrency - inFlight;
+    return admitted === 'one' && inFlight === 0 ? 1 : 0;
+  };
+
+  const claim = async (free: number): Promise<void> => {
     // Before the query: a wake that comes while it runs may speak of rows that it does not see.
     more = false;
     const { rows } = await pool.query<Row>(sql.claim, [free, leaseMs, minOverdueMs]);
@@ -132,14 +144,16 @@ export function startRelay<Row extends ClaimedRow>(options: RelayOptions<Row>): 
   const loop = (async () => {
     let failures = 0;
     while (!stopping) {
-      if (inFlight >= concurrency) {
-        await wait(pollMs);
-        continue;
-      }
       if (!more) await wait(pollMs);
       if (stopping) break;
+      const free = room();
+      if (free <= 0) {
+        more = true;
+        await wait(Math.min(pollMs, AWAY_MS));
+        continue;
+      }
       try {
-        await claim();
+        await claim(free);
         failures = 0;
       } catch (err) {
         failures += 1;
@@ -189,17 +203,18 @@ function relaySql({ name, idColumn, idType, columns, pending, delivered }: Relay
       FROM unnest($1::${idType}[], $2::text[]) AS r(id, outcome) WHERE t.${idColumn} = r.id`,
     retry: `
       UPDATE ${name} t SET claimed_until = NULL, next_attempt_at = now() + r.after_ms * interval '1 millisecond',
-        last_error = coalesce(r.reason, t.last_error), attempts = t.attempts - CASE WHEN r.reason IS NULL THEN 1 ELSE 0 END
-      FROM unnest($1::${idType}[], $2::float8[], $3::text[]) AS r(id, after_ms, reason) WHERE t.${idColumn} = r.id AND ${pending}`,
+        last_error = coalesce(r.reason, t.last_error), attempts = t.attempts - CASE WHEN r.counts THEN 0 ELSE 1 END
+      FROM unnest($1::${idType}[], $2::float8[], $3::text[], $4::boolean[]) AS r(id, after_ms, reason, counts)
+      WHERE t.${idColumn} = r.id AND ${pending}`,
     park: `
       UPDATE ${name} t SET claimed_until = NULL, parked_at = now(), last_error = r.reason
-      FROM unnest($1::${idType}[], $2::text[]) AS r(id, reason) WHERE t.${idColumn} = r.id`,
+      FROM unnest($1::${idType}[], $2::text[]) AS r(id, reason) WHERE t.${idColumn} = r.id AND ${pending}`,
   };
 }
 
 async function mark(pool: Pool, sql: RelaySql, results: readonly Result[]): Promise<void> {
   const done: [string, string | null][] = [];
-  const again: [string, number, string | null][] = [];
+  const again: [string, number, string | null, boolean][] = [];
   const parked: [string, string][] = [];
   for (const { id, delivery, attempts } of results) {
     switch (delivery.kind) {
@@ -207,21 +222,33 @@ async function mark(pool: Pool, sql: RelaySql, results: readonly Result[]): Prom
         done.push([id, delivery.outcome ?? null]);
         break;
       case 'later':
-        again.push([id, delivery.afterMs, null]);
+        again.push([
+          id,
+          delivery.afterMs,
+          delivery.reason === undefined ? null : storable(delivery.reason),
+          false,
+        ]);
         break;
       case 'failed':
-        again.push([id, delivery.afterMs ?? retryDelayMs(attempts), delivery.reason.slice(0, 1_000)]);
+        again.push([id, delivery.afterMs ?? retryDelayMs(attempts), storable(delivery.reason), true]);
         break;
       case 'parked':
-        parked.push([id, delivery.reason.slice(0, 1_000)]);
+        parked.push([id, storable(delivery.reason)]);
         break;
       default:
         delivery satisfies never;
     }
   }
   if (done.length > 0) await pool.query(sql.delivered, toColumns(done, 2));
-  if (again.length > 0) await pool.query(sql.retry, toColumns(again, 3));
+  if (again.length > 0) await pool.query(sql.retry, toColumns(again, 4));
   if (parked.length > 0) await pool.query(sql.park, toColumns(parked, 2));
+}
+
+const MAX_REASON_LENGTH = 1_000;
+
+/** PostgreSQL has no NUL: one in an error's message would fail the marks of the whole batch, again and again. */
+function storable(reason: string): string {
+  return reason.replaceAll('\0', '').slice(0, MAX_REASON_LENGTH);
 }
 
 /** Rows to the column arrays that `unnest` takes. */

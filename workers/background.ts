@@ -47,9 +47,9 @@ await runProcess(log, async (opened) => {
   const payments = pool('payments', config.PAYMENTS_DATABASE_URL);
   const campaigns = pool('campaigns', config.CAMPAIGNS_DATABASE_URL);
   const notifications = pool('notifications', config.NOTIFICATIONS_DATABASE_URL);
-  const { client: temporal } = opened.use(
+  const { client: temporal, breaker: receiver } = opened.use(
     'temporal',
-    connectTemporal(config.TEMPORAL_ADDRESS, config.TEMPORAL_NAMESPACE, telemetry),
+    connectTemporal(config.TEMPORAL_ADDRESS, config.TEMPORAL_NAMESPACE, telemetry, log),
     (it) => it.close(),
   );
   const broker =
@@ -78,12 +78,14 @@ await runProcess(log, async (opened) => {
       ...sweep,
       pool: donations,
       table: REQUESTS_TABLE,
+      receiver,
       deliver: startDonationWorkflow({ temporal, queues, placement, policy, failpoint }),
     }),
     startRelay<WebhookEventRow>({
       ...sweep,
       pool: payments,
       table: WEBHOOK_EVENTS_TABLE,
+      receiver,
       deliver: deliverEvent({
         pool: payments,
         temporal,
@@ -119,9 +121,11 @@ await runProcess(log, async (opened) => {
   }, HOUSEKEEPING_MS);
   opened.use('housekeeping', housekeeping, (it) => clearInterval(it));
 
-  const ops = await startOpsServer(config.OPS_PORT, config.HOST, log, async () => {
+  const ready = async (): Promise<void> => {
     await Promise.all([donations, payments, campaigns, notifications].map((it) => it.query('SELECT 1')));
-  });
+  };
+  const breakers = [receiver, ...(broker ? [broker.breaker] : [])];
+  const ops = await startOpsServer(config.OPS_PORT, config.HOST, log, ready, breakers);
   opened.use('ops server', ops, (it) => it.close());
   return { port: ops.port };
 });

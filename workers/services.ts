@@ -5,14 +5,15 @@ import type { Pool } from 'pg';
 import { createCampaignActivities } from '../activities/campaigns/index.ts';
 import { createDonationActivities } from '../activities/donations/index.ts';
 import { createPaymentActivities } from '../activities/payments/index.ts';
+import { breakLocalCalls, createLocalCalls } from '../activities/payments/local-calls.ts';
 import { startOutboxRelay } from '../events/relay.ts';
+import { createBreaker, type Breaker } from '../platform/breaker.ts';
 import { configuredLogLevel, loadConfig, type Config } from '../platform/config.ts';
 import { createFailpoint } from '../platform/failpoint.ts';
 import { runProcess, type Opened } from '../platform/lifecycle.ts';
 import { createLogger, type Logger } from '../platform/log.ts';
 import { createPool } from '../platform/postgres.ts';
 import { connectBroker, type Broker } from '../platform/rabbit.ts';
-import { createRateTokens } from '../platform/rate-tokens.ts';
 import { startTelemetry, type Telemetry } from '../platform/telemetry.ts';
 import { taskQueues } from '../platform/temporal.ts';
 import { createStripeProvider } from '../provider/stripe/adapter.ts';
@@ -40,6 +41,7 @@ type Parts = {
   readonly opened: Opened;
   readonly broker: Broker | null;
   readonly pools: Pool[];
+  readonly breakers: Breaker[];
 };
 
 /** One process that works for the given services; with all of them, sagas run as local activities. */
@@ -63,7 +65,8 @@ export async function runServiceWorkers(name: string, services: readonly Service
         : opened.use('rabbitmq', await connectBroker(config.RABBITMQ_URL, config.NAME_PREFIX, log), (it) =>
             it.close(),
           );
-    const parts: Parts = { config, log, opened, broker, pools: [] };
+    const breakers = broker === null ? [] : [broker.breaker];
+    const parts: Parts = { config, log, opened, broker, pools: [], breakers };
     const activities: Partial<DonationActivities & PaymentActivities & CampaignActivities> = {};
     for (const service of services) Object.assign(activities, createActivities(service, parts));
 
@@ -81,9 +84,10 @@ export async function runServiceWorkers(name: string, services: readonly Service
       log.fatal({ err }, 'a worker failed');
       process.kill(process.pid, 'SIGTERM');
     });
-    const ops = await startOpsServer(config.OPS_PORT, config.HOST, log, async () => {
+    const ready = async (): Promise<void> => {
       await Promise.all(parts.pools.map((pool) => pool.query('SELECT 1')));
-    });
+    };
+    const ops = await startOpsServer(config.OPS_PORT, config.HOST, log, ready, breakers);
     opened.use('ops server', ops, (it) => it.close());
     return { port: ops.port };
   });
@@ -113,24 +117,30 @@ function createActivities(
       return createDonationActivities(shared);
     case 'campaigns':
       return createCampaignActivities(shared);
-    case 'payments':
+    case 'payments': {
+      const breaker = createBreaker('local-provider', log, {
+        timeoutMs: config.POLICY.localProviderCallTimeoutMs,
+      });
+      parts.breakers.push(breaker);
+      const provider = createStripeProvider({
+        apiBase: config.STRIPE_API_BASE,
+        secretKey: config.STRIPE_SECRET_KEY ?? '',
+        timeoutMs: config.POLICY.providerCallTimeoutMs,
+      });
       return createPaymentActivities({
         ...shared,
-        provider: createStripeProvider({
-          apiBase: config.STRIPE_API_BASE,
-          secretKey: config.STRIPE_SECRET_KEY ?? '',
-          timeoutMs: config.POLICY.providerCallTimeoutMs,
-        }),
+        provider: breakLocalCalls(provider, breaker, () => Context.current().info.isLocal),
         readSnapshot: (payload) => {
           const read = readWebhookEvent(Buffer.from(payload));
           return read.ok ? read.event.snapshot : null;
         },
-        localCalls: createRateTokens(PROVIDER_CALLS_PER_SECOND),
+        localCalls: createLocalCalls(PROVIDER_CALLS_PER_SECOND, breaker),
         call: () => {
           const { info, cancellationSignal } = Context.current();
           return { isLocal: info.isLocal, attempt: info.attempt, signal: cancellationSignal };
         },
       });
+    }
     default:
       return service satisfies never;
   }

@@ -1,5 +1,4 @@
 import { Router, type Request, type Response } from 'express';
-import type { Redis } from 'ioredis';
 import { parseIdempotencyKey } from '../../domain/idempotency-key.ts';
 import { isUuid } from '../../domain/ids.ts';
 import { QueueFull } from '../../platform/batcher.ts';
@@ -15,17 +14,17 @@ import { donateBody, fingerprintOf, type DonateBody } from './donate.ts';
 import { followDonation, hasEnded } from './follow.ts';
 import type { DonationIdentity } from './identity.ts';
 import type { Accepted, Donation, RequestStore } from './requests.ts';
+import type { SeenDonations } from './seen-donations.ts';
 
 export type DonationsDeps = {
   readonly requests: RequestStore;
   readonly campaigns: CampaignSnapshots;
   readonly identity: DonationIdentity;
   readonly operatorToken: string;
-  /** Remembers which keys were seen; null runs without. It only ever spares an INSERT. */
-  readonly redis: Redis | null;
+  /** Which donations were seen; null runs without. It only ever spares an INSERT. */
+  readonly seen: SeenDonations | null;
 };
 
-const SEEN_SECONDS = 86_400;
 /** Each costs a socket and a look-up twice a second. */
 const MAX_STREAMS = 1_000;
 /** When to look again for the outcome. */
@@ -89,11 +88,11 @@ export function donationsRouter(deps: DonationsDeps): Router {
 }
 
 async function accept(deps: DonationsDeps, key: string, body: DonateBody): Promise<Accepted> {
-  const { requests, identity, redis } = deps;
+  const { requests, identity, seen } = deps;
   const id = identity.donationId('guest', key);
   const fingerprint = fingerprintOf(body);
 
-  if (await wasSeen(redis, id)) {
+  if (await seen?.has(id)) {
     const donation = await requests.find(id);
     if (donation !== null) return sameRequest({ created: false, donation }, fingerprint);
   }
@@ -118,7 +117,7 @@ async function accept(deps: DonationsDeps, key: string, body: DonateBody): Promi
     body: JSON.stringify(body),
     traceparent: activeTraceparent(),
   });
-  remember(redis, id);
+  seen?.add(id);
   return sameRequest(accepted, fingerprint);
 }
 
@@ -208,17 +207,4 @@ function toJson({ id, status, campaignId, amount, currency, version, createdAt, 
     createdAt: createdAt.toISOString(),
     ...failure,
   };
-}
-
-async function wasSeen(redis: Redis | null, id: string): Promise<boolean> {
-  if (redis?.status !== 'ready') return false;
-  return await redis.exists(`seen:${id}`).then(
-    (count) => count === 1,
-    () => false,
-  );
-}
-
-function remember(redis: Redis | null, id: string): void {
-  if (redis?.status !== 'ready') return;
-  redis.set(`seen:${id}`, '1', 'EX', SEEN_SECONDS).catch(() => undefined);
 }
