@@ -41,6 +41,26 @@ function sourceOf(started: Readonly<Record<string, string>>): Readonly<Record<st
   return elsewhere && merged['API_URL'] === started['API_URL'] ? { ...merged, API_URL: undefined } : merged;
 }
 
+/** Where a variable is set; `default` when it is nowhere. */
+export type Source = 'environment' | '.careforall' | 'default';
+
+export type Known = {
+  /** Of the environment, else of the system that was started here; nothing is checked. */
+  readonly values: Readonly<Record<string, string | undefined>>;
+  sourceOf(name: string): Source;
+};
+
+/** What is known of a system that may not run, or not even be there. @throws CommandProblem when the file is unusable. */
+export function knownVariables(file: string = ENVIRONMENT_FILE): Known {
+  const started = readStarted(file) ?? {};
+  const given = environmentOr({});
+  return {
+    values: sourceOf(started),
+    sourceOf: (name) =>
+      given[name] !== undefined ? 'environment' : started[name] !== undefined ? '.careforall' : 'default',
+  };
+}
+
 function readStarted(file: string): Record<string, string> | null {
   let text: string;
   try {

@@ -1,7 +1,9 @@
-/** `npm run careforall -- <command>`: give, look at one donation, audit all of them. */
+/** `npm run careforall -- <command>`: give, find and look at one donation, audit all of them, see how the system is. */
 import { Command, CommanderError } from 'commander';
 import { auditCommand } from './audit/command.ts';
+import { doctorCommand } from './doctor/command.ts';
 import { donateCommand } from './donate/command.ts';
+import { findCommand } from './find/command.ts';
 import { CommandProblem, EXIT, type ExitCode } from './problem.ts';
 import { styled } from './text.ts';
 import { watchCommand } from './watch/command.ts';
@@ -19,8 +21,8 @@ const program = new Command('careforall')
   )
   .exitOverride()
   .showSuggestionAfterError();
-for (const command of [donateCommand(end), watchCommand(end), auditCommand(end)])
-  program.addCommand(command.copyInheritedSettings(program));
+for (const command of [donateCommand, watchCommand, findCommand, auditCommand, doctorCommand])
+  program.addCommand(command(end).copyInheritedSettings(program));
 
 try {
   await program.parseAsync();

@@ -16,8 +16,8 @@ import { startComponents } from './start-components.ts';
 import { createStarter } from './start-processes.ts';
 import { SERVICES } from '../platform/databases.ts';
 
-/** Outside the range from which systems take the ports of outgoing connections. */
-const PREFERRED_OPS_PORT = 18_081;
+/** From the API's port to those on which workers and background tell their health. */
+const OPS_PORT_OFFSET = 10_001;
 
 /** Everything between the lock and the line that says it is ready. Throws a `Refusal` for what the user can change. */
 export async function startPlatform(session: Session, options: LaunchOptions): Promise<void> {
@@ -75,8 +75,9 @@ export async function startPlatform(session: Session, options: LaunchOptions): P
   });
   const env = { ...passedSettings(), ...environment, HOST: options.host };
   // Chosen here, so that they stay the same when a process is started again.
-  const workersPort = await freePort(PREFERRED_OPS_PORT, options.host);
-  const backgroundPort = await freePort(PREFERRED_OPS_PORT + 1, options.host);
+  const nearOps = port + (port < 50_000 ? OPS_PORT_OFFSET : -OPS_PORT_OFFSET);
+  const workersPort = await freePort(nearOps, options.host);
+  const backgroundPort = await freePort(nearOps + 1, options.host);
   const ops = (opsPort: number) => ({ env: { ...env, OPS_PORT: String(opsPort) }, stopLimitMs: 9_000 });
   await Promise.all([
     start({ name: 'background', script: 'workers/background.ts', ...ops(backgroundPort) }),

@@ -86,6 +86,6 @@ export function startDonationWorkflow(deps: StartDeps): (row: RequestRow) => Pro
 }
 
 /** Lets an operator find a donation by a key that a donor quotes, without the key standing in Temporal. */
-export function idempotencyKeyHash(scope: string, key: string): string {
+function idempotencyKeyHash(scope: string, key: string): string {
   return createHash('sha256').update(`${scope}\n${key}`).digest('hex').slice(0, 32);
 }

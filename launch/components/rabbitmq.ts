@@ -66,7 +66,7 @@ export async function findRabbitmq(options: {
 }
 
 /** A broker of its own: own node name, own epmd, own data; it shares nothing with one that the machine runs. */
-export async function startRabbitmq(
+async function startRabbitmq(
   options: PrivateRabbitOptions & { readonly command?: string; readonly port: number },
 ): Promise<Running> {
   const command = options.command ?? rabbitmqServer();

@@ -6,8 +6,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { testComponents } from '../harness/components.ts';
 import { eventually } from '../harness/eventually.ts';
 import { startStack, type Stack } from '../harness/stack.ts';
-import { expectBooksToBalance, untilEnded } from './books.ts';
-import { createCampaign, giveMany, readDonation } from './giving.ts';
+import { expectBooksToBalance } from './books.ts';
+import { createCampaign, giveMany } from './giving.ts';
 
 let stack: Stack;
 beforeAll(async () => {

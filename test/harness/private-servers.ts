@@ -2,7 +2,6 @@
 import { join } from 'node:path';
 import { presentTemporalBinary, obtainTemporalBinary } from '../../launch/components/temporal-binary.ts';
 import { prepareNamespace, temporalServer } from '../../launch/components/temporal.ts';
-import { startRabbitmq } from '../../launch/components/rabbitmq.ts';
 import { startRedis } from '../../launch/components/redis.ts';
 import { freePort, LOOPBACK } from '../../launch/ports.ts';
 import type { Running } from '../../launch/running.ts';
@@ -27,20 +26,6 @@ export async function startPrivateRedis(runDirectory: string): Promise<PrivateSe
       pidFile: join(directory, 'pid.json'),
     });
   return privateServer(`redis://${LOOPBACK}:${port}`, start);
-}
-
-/** Takes about six seconds. */
-export async function startPrivateRabbitmq(runDirectory: string): Promise<PrivateServer> {
-  const port = await freePort();
-  const directory = join(runDirectory, `rabbitmq-${port}`);
-  const start = (): Promise<Running> =>
-    startRabbitmq({
-      directory,
-      port,
-      logFile: join(directory, 'rabbitmq.log'),
-      pidFile: join(directory, 'pid.json'),
-    });
-  return privateServer(`amqp://guest:guest@${LOOPBACK}:${port}`, start);
 }
 
 /** In memory unless `dbFilename` is given; its URL is `host:port`. Search attributes of namespace `default` are there. */

@@ -88,13 +88,13 @@ const CLOSINGS: readonly PaymentEvent[] = [
   { type: 'expired' },
 ];
 
-export const anyAmountMinor = fc.oneof(
+const anyAmountMinor = fc.oneof(
   fc.constantFrom(1, 2, 3, 9_999, 99_999_999),
   fc.integer({ min: 1, max: 99_999_999 }),
 );
 
 /** Repeats each event one to three times and puts all of them in any order. */
-export function shuffledWithRepeats(events: readonly PaymentEvent[]): fc.Arbitrary<PaymentEvent[]> {
+function shuffledWithRepeats(events: readonly PaymentEvent[]): fc.Arbitrary<PaymentEvent[]> {
   return fc
     .tuple(
       ...events.map((event) => fc.integer({ min: 1, max: 3 }).map((n) => Array<PaymentEvent>(n).fill(event))),
