@@ -1,5 +1,5 @@
 /** The workflows' code, bundled once per version of the sources: a worker that restarts loads it in milliseconds. */
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -27,7 +27,8 @@ export async function loadWorkflowBundle(plugins: WorkerPlugin[], log: Logger): 
     },
   });
   await mkdir(CACHE, { recursive: true });
-  const partial = `${file}.${process.pid}`;
+  // Under a name of its own: several workers may find no bundle at the same time.
+  const partial = `${file}.${randomUUID()}`;
   await writeFile(partial, bundle.code);
   await rename(partial, file);
   return bundle;

@@ -54,11 +54,15 @@ export async function createCampaign(stack: Stack, currency = 'USD'): Promise<st
 }
 
 /** One POST /donate; rejects when there is no answer. */
-export async function post(apiUrl: string, gift: Gift & { readonly key: string }): Promise<Answer> {
+export async function post(
+  apiUrl: string,
+  gift: Gift & { readonly key: string },
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Answer> {
   const { campaignId, amount, key, currency = 'USD', paymentMethod = 'pm_card_visa' } = gift;
   const answer = await fetch(`${apiUrl}/donate`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', 'idempotency-key': key },
+    headers: { 'content-type': 'application/json', 'idempotency-key': key, ...headers },
     body: JSON.stringify({ campaignId, amount, currency, paymentMethod }),
     signal: AbortSignal.timeout(ANSWER_LIMIT_MS),
   });
