@@ -69,7 +69,10 @@ function readStarted(file: string): Record<string, string> | null {
     return null;
   }
   try {
-    return variables.parse(JSON.parse(text));
+    const started = variables.parse(JSON.parse(text));
+    // What was started here is no part of another installation that the environment names.
+    const named = environmentOr({})['NAME_PREFIX'];
+    return named === undefined || named === started['NAME_PREFIX'] ? started : null;
   } catch (error) {
     throw new CommandProblem(`${file} is not a JSON object of variables; \`npm start\` writes it anew`, 2, {
       cause: error,
