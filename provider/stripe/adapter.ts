@@ -1,25 +1,18 @@
 import { Stripe } from 'stripe';
-import type {
-  PaymentListPage,
-  PaymentProvider,
-  ProviderAnswer,
-  ProviderListAnswer,
-  ProviderPayment,
-  UnknownAnswer,
-} from '../port.ts';
-import { answerOfError, unknown } from './failures.ts';
-import { callContext, createHttpClient } from './http-client.ts';
-import type { CallContext } from './http-client.ts';
-import { toProviderPage, toProviderPayment } from './translate.ts';
+import type { MoneyBackListPage, PaymentListPage, PaymentProvider, ProviderListAnswer } from '../port.ts';
+import { askFor, askPage, askPayment, askRefund } from './ask.ts';
+import { createHttpClient } from './http-client.ts';
+import { findByDonation } from './look-up.ts';
+import { toProviderDispute } from './translate-dispute.ts';
+import { toProviderRefund } from './translate-refund.ts';
+import { toClientSecret, toProviderPayment } from './translate.ts';
 
 /** Pinned: another version may move fields, so it changes together with the SDK and the translation. */
 const STRIPE_API_VERSION = '2026-10-28.endive';
 
 const PAGE_SIZE = 100;
-/** A look-up by list gives up after this many pages instead of walking a whole account. */
-const MAX_LOOKUP_PAGES = 50;
-/** Our clock and the provider's may differ by this much. */
-const CLOCK_SLACK_SECONDS = 300;
+/** Where the fee is, https://docs.stripe.com/expand/use-cases; lists put `data` before it, within the depth of four. */
+const FEE = 'latest_charge.balance_transaction';
 
 export type StripeProviderOptions = {
   /** Scheme, host and port only: `https://api.stripe.com`. */
@@ -35,13 +28,42 @@ export type StripeProviderOptions = {
  */
 export function createStripeProvider(options: StripeProviderOptions): PaymentProvider {
   const stripe = connect(options);
-  const intents = stripe.paymentIntents;
-
-  const listPayments = (page: PaymentListPage, signal?: AbortSignal): Promise<ProviderListAnswer> =>
-    askPage(signal, () => intents.list(listParams(page)));
-
+  const listPayments: PaymentProvider['listPayments'] = (page, signal) =>
+    askPayments(signal, () => stripe.paymentIntents.list({ ...listParams(page), expand: [`data.${FEE}`] }));
   return {
     name: 'stripe',
+    ...paymentCalls(stripe),
+    ...moneyBackCalls(stripe),
+    listPayments,
+    findByDonation: (donationId, createdFrom, signal) =>
+      findByDonation(
+        {
+          search: (query) =>
+            askPayments(signal, () => stripe.paymentIntents.search({ query, limit: PAGE_SIZE })),
+          listPayments,
+        },
+        donationId,
+        createdFrom,
+        signal,
+      ),
+    retrieveClientSecret: async (paymentId, signal) => {
+      const answer = await askFor(
+        (body) => toClientSecret(body, paymentId),
+        signal,
+        () => stripe.paymentIntents.retrieve(paymentId),
+      );
+      return answer.kind === 'yes' ? { kind: 'yes', clientSecret: answer.value } : answer;
+    },
+  };
+}
+
+function paymentCalls({
+  paymentIntents: intents,
+}: Stripe): Pick<
+  PaymentProvider,
+  'createPayment' | 'confirmPayment' | 'capturePayment' | 'cancelPayment' | 'retrievePayment'
+> {
+  return {
     createPayment: (order, key, signal) =>
       askPayment(null, signal, () =>
         intents.create(
@@ -58,25 +80,62 @@ export function createStripeProvider(options: StripeProviderOptions): PaymentPro
         ),
       ),
     confirmPayment: (id, key, signal) =>
-      askPayment(id, signal, () => intents.confirm(id, {}, { idempotencyKey: key })),
+      askPayment(id, signal, () => intents.confirm(id, { expand: [FEE] }, { idempotencyKey: key })),
     capturePayment: (id, key, signal) =>
-      askPayment(id, signal, () => intents.capture(id, {}, { idempotencyKey: key })),
+      askPayment(id, signal, () => intents.capture(id, { expand: [FEE] }, { idempotencyKey: key })),
     // With a reason, a release of ours is told from an expiry at the provider ('expired').
     cancelPayment: (id, key, signal) =>
       askPayment(id, signal, () =>
         intents.cancel(id, { cancellation_reason: 'abandoned' }, { idempotencyKey: key }),
       ),
-    retrievePayment: (id, signal) => askPayment(id, signal, () => intents.retrieve(id)),
-    listPayments,
-    findByDonation: async (donationId, createdFrom, signal) => {
-      const query = `metadata['donation_id']:'${donationId.replaceAll(/['\\]/g, String.raw`\$&`)}'`;
-      const found = await askPage(signal, () => intents.search({ query, limit: PAGE_SIZE }));
-      if (found.kind === 'yes') {
-        const payments = ofDonation(found.payments, donationId);
-        if (payments.length > 0) return { kind: 'yes', payments, nextCursor: null };
-      }
-      return findInList(listPayments, donationId, createdFrom, signal);
+    retrievePayment: (id, signal) => askPayment(id, signal, () => intents.retrieve(id, { expand: [FEE] })),
+  };
+}
+
+function moneyBackCalls({
+  refunds,
+  disputes,
+}: Stripe): Pick<
+  PaymentProvider,
+  'createRefund' | 'retrieveRefund' | 'listRefunds' | 'retrieveDispute' | 'listDisputes'
+> {
+  return {
+    createRefund: (order, key, signal) =>
+      askRefund(
+        ({ paymentId }) => paymentId === null || paymentId === order.paymentId,
+        signal,
+        () =>
+          refunds.create(
+            {
+              payment_intent: order.paymentId,
+              amount: order.amountMinor,
+              metadata: { donation_id: order.donationId, refund_id: order.refundId },
+              reason: 'requested_by_customer',
+            },
+            { idempotencyKey: key },
+          ),
+      ),
+    retrieveRefund: (id, signal) =>
+      askRefund(
+        (refund) => refund.id === id,
+        signal,
+        () => refunds.retrieve(id),
+      ),
+    listRefunds: (page, signal) =>
+      askPage(toProviderRefund, signal, () => refunds.list(moneyBackParams(page))),
+    retrieveDispute: async (id, signal) => {
+      const answer = await askFor(
+        (body) => {
+          const dispute = toProviderDispute(body);
+          return dispute?.id === id ? dispute : undefined;
+        },
+        signal,
+        () => disputes.retrieve(id),
+      );
+      return answer.kind === 'yes' ? { kind: 'yes', dispute: answer.value } : answer;
     },
+    listDisputes: (page, signal) =>
+      askPage(toProviderDispute, signal, () => disputes.list(moneyBackParams(page))),
   };
 }
 
@@ -97,87 +156,32 @@ function connect(options: StripeProviderOptions): Stripe {
   });
 }
 
-async function askPayment(
-  expectedId: string | null,
-  signal: AbortSignal | undefined,
-  call: () => Promise<unknown>,
-): Promise<ProviderAnswer> {
-  const result = await ask(signal, call);
-  if (!result.ok) return result.answer;
-  const payment = toProviderPayment(result.body);
-  if (payment === null || (expectedId !== null && payment.id !== expectedId))
-    return unknown('garbage', result.context);
-  return { kind: 'yes', payment };
-}
-
-async function askPage(
+async function askPayments(
   signal: AbortSignal | undefined,
   call: () => Promise<unknown>,
 ): Promise<ProviderListAnswer> {
-  const result = await ask(signal, call);
-  if (!result.ok) {
-    const { answer } = result;
-    return answer.kind === 'our_fault' || answer.kind === 'unknown'
-      ? answer
-      : unknown('garbage', result.context);
-  }
-  const page = toProviderPage(result.body);
-  const last = page?.payments.at(-1);
-  if (page === null || (page.hasMore && last === undefined)) return unknown('garbage', result.context);
-  return { kind: 'yes', payments: page.payments, nextCursor: page.hasMore && last ? last.id : null };
+  const answer = await askPage(toProviderPayment, signal, call);
+  if (answer.kind !== 'yes') return answer;
+  return { kind: 'yes', payments: answer.items, nextCursor: answer.nextCursor };
 }
 
-type Asked =
-  | { readonly ok: true; readonly body: unknown; readonly context: CallContext }
-  | {
-      readonly ok: false;
-      readonly answer: Exclude<ProviderAnswer, { kind: 'yes' }>;
-      readonly context: CallContext;
-    };
-
-async function ask(signal: AbortSignal | undefined, call: () => Promise<unknown>): Promise<Asked> {
-  const context: CallContext = { signal, status: null, headers: {}, timedOut: false };
-  try {
-    return { ok: true, body: await callContext.run(context, call), context };
-  } catch (error) {
-    return { ok: false, answer: answerOfError(error, context), context };
-  }
-}
-
-async function findInList(
-  listPayments: PaymentProvider['listPayments'],
-  donationId: string,
-  createdFrom: Date,
-  signal: AbortSignal | undefined,
-): Promise<ProviderListAnswer> {
-  const payments: ProviderPayment[] = [];
-  let startingAfter: string | undefined;
-  for (let page = 0; page < MAX_LOOKUP_PAGES; page += 1) {
-    const answer = await listPayments(
-      {
-        createdFrom: new Date(createdFrom.getTime() - CLOCK_SLACK_SECONDS * 1000),
-        limit: PAGE_SIZE,
-        ...(startingAfter === undefined ? {} : { startingAfter }),
-      },
-      signal,
-    );
-    if (answer.kind !== 'yes') return answer;
-    payments.push(...ofDonation(answer.payments, donationId));
-    if (answer.nextCursor === null || payments.length > 0) return { kind: 'yes', payments, nextCursor: null };
-    startingAfter = answer.nextCursor;
-  }
-  // The search ran out of its budget: an empty list would read as "there is none".
-  return { kind: 'unknown', reason: 'timeout', retryAfterMs: null, replayed: false } satisfies UnknownAnswer;
-}
-
-function ofDonation(payments: readonly ProviderPayment[], donationId: string): ProviderPayment[] {
-  return payments.filter((payment) => payment.donationId === donationId);
-}
-
-function listParams(page: PaymentListPage): Stripe.PaymentIntentListParams {
+function listParams(page: PaymentListPage): {
+  limit: number;
+  created?: Stripe.RangeQueryParam;
+  starting_after?: string;
+} {
   return {
     limit: page.limit ?? PAGE_SIZE,
     ...(page.createdFrom ? { created: { gte: Math.floor(page.createdFrom.getTime() / 1000) } } : {}),
     ...(page.startingAfter === undefined ? {} : { starting_after: page.startingAfter }),
+  };
+}
+
+function moneyBackParams(page: MoneyBackListPage): ReturnType<typeof listParams> & {
+  payment_intent?: string;
+} {
+  return {
+    ...listParams(page),
+    ...(page.paymentId === undefined ? {} : { payment_intent: page.paymentId }),
   };
 }

@@ -1,5 +1,11 @@
 import { Stripe } from 'stripe';
-import type { OurFaultAnswer, ProviderAnswer, UnknownAnswer, UnknownReason } from '../port.ts';
+import type {
+  OurFaultAnswer,
+  ProviderAnswer,
+  ProviderRefundAnswer,
+  UnknownAnswer,
+  UnknownReason,
+} from '../port.ts';
 import type { CallContext } from './http-client.ts';
 import { toProviderPayment } from './translate.ts';
 
@@ -22,6 +28,51 @@ export function unknown(reason: UnknownReason, context: CallContext): UnknownAns
     retryAfterMs: retryAfterMs(context.headers['retry-after']),
     replayed: context.headers['idempotent-replayed'] === 'true',
   };
+}
+
+/** The charge as it is cannot be refunded, or not by that much. */
+const REFUSED_REFUND_CODES: ReadonlySet<string> = new Set([
+  'charge_already_refunded',
+  'charge_disputed',
+  'charge_not_refundable',
+  'refund_disputed_payment',
+  'amount_too_large',
+]);
+
+/** Two refusals that Stripe sends without a code; reworded, they would be our fault, which a person looks at. */
+const REFUSED_REFUND_MESSAGES = [
+  { param: 'amount', pattern: /^Refund amount .* is greater than /, code: 'amount_too_large' },
+  { param: 'payment_intent', pattern: /successful charge to refund/, code: 'charge_not_refundable' },
+] as const;
+
+/** What an error of the SDK proves about a refund. */
+export function answerOfRefundError(
+  error: unknown,
+  context: CallContext,
+): Exclude<ProviderRefundAnswer, { kind: 'yes' }> {
+  if (error instanceof Stripe.errors.StripeError && error.statusCode === 400) {
+    const code = refusalOfRefund(error);
+    if (code !== null) return { kind: 'refused', code, message: error.message };
+    if (error.code !== 'rate_limit') return ourFault(400, error);
+  }
+  return withoutPayment(answerOfError(error, context), context);
+}
+
+function refusalOfRefund(error: InstanceType<typeof Stripe.errors.StripeError>): string | null {
+  const { code, param, message } = error;
+  if (code) return REFUSED_REFUND_CODES.has(code) ? code : null;
+  const refusal = REFUSED_REFUND_MESSAGES.find(
+    (known) => known.param === param && known.pattern.test(message),
+  );
+  return refusal?.code ?? null;
+}
+
+/** For calls that know no decline and no state of a payment: such an answer is not one to them. */
+export function withoutPayment(
+  answer: Exclude<ProviderAnswer, { kind: 'yes' }>,
+  context: CallContext,
+): OurFaultAnswer | UnknownAnswer {
+  return answer.kind === 'our_fault' || answer.kind === 'unknown' ? answer : unknown('garbage', context);
 }
 
 /** What an error of the SDK proves. A status or code that nobody documented proves nothing. */

@@ -1,7 +1,15 @@
 import { z } from 'zod';
-import type { ProviderPayment } from '../port.ts';
+import type { ProviderFee, ProviderPayment } from '../port.ts';
+import { currency, identifier, minor, reference, seconds } from './shapes.ts';
 
-const minor = z.int().nonnegative();
+/** A bare id unless the request expanded it, and not even then by every server that speaks this API. */
+const latestCharge = z.union([
+  identifier,
+  z.object({
+    id: identifier,
+    balance_transaction: z.union([z.string(), z.object({ fee: minor, currency })]).nullish(),
+  }),
+]);
 
 /** The fields of Stripe's PaymentIntent that we rely on; anything else in it may change freely. */
 const paymentIntent = z.object({
@@ -17,17 +25,22 @@ const paymentIntent = z.object({
     'succeeded',
   ]),
   amount: minor,
-  currency: z.string().regex(/^[A-Za-z]{3}$/),
+  currency,
   amount_capturable: minor,
   amount_received: minor,
   metadata: z.record(z.string(), z.string()),
   last_payment_error: z.object({ code: z.string().nullish(), decline_code: z.string().nullish() }).nullable(),
   cancellation_reason: z.string().nullable(),
   livemode: z.boolean(),
-  created: z.int().positive(),
+  latest_charge: latestCharge.nullish(),
+  created: seconds,
 });
 
-const list = z.object({ data: z.array(z.unknown()), has_more: z.boolean() });
+const clientSecret = z.object({
+  object: z.literal('payment_intent'),
+  id: z.string(),
+  client_secret: z.string().min(1).nullish(),
+});
 
 /** Null when it is not a PaymentIntent as we know it: such an answer proves nothing. */
 export function toProviderPayment(value: unknown): ProviderPayment | null {
@@ -38,27 +51,29 @@ export function toProviderPayment(value: unknown): ProviderPayment | null {
     id: intent.id,
     status: intent.status,
     amountMinor: intent.amount,
-    currency: intent.currency.toUpperCase(),
+    currency: intent.currency,
     amountCapturableMinor: intent.amount_capturable,
     amountReceivedMinor: intent.amount_received,
     donationId: intent.metadata['donation_id'] ?? null,
     campaignId: intent.metadata['campaign_id'] ?? null,
     lastErrorCode: intent.last_payment_error?.decline_code ?? intent.last_payment_error?.code ?? null,
     cancellationReason: intent.cancellation_reason,
+    chargeId: reference(intent.latest_charge),
+    fee: feeOf(intent.latest_charge),
     livemode: intent.livemode,
-    createdAt: new Date(intent.created * 1000),
+    createdAt: intent.created,
   };
 }
 
-/** Null when one entry is unreadable: a page with a hole in it would hide a payment. */
-export function toProviderPage(value: unknown): { payments: ProviderPayment[]; hasMore: boolean } | null {
-  const parsed = list.safeParse(value);
-  if (!parsed.success) return null;
-  const payments: ProviderPayment[] = [];
-  for (const entry of parsed.data.data) {
-    const payment = toProviderPayment(entry);
-    if (payment === null) return null;
-    payments.push(payment);
-  }
-  return { payments, hasMore: parsed.data.has_more };
+function feeOf(charge: z.output<typeof latestCharge> | null | undefined): ProviderFee | null {
+  const transaction = typeof charge === 'object' ? charge?.balance_transaction : null;
+  if (typeof transaction !== 'object' || transaction === null) return null;
+  return { amountMinor: transaction.fee, currency: transaction.currency };
+}
+
+/** Undefined when it is not the payment that was asked for. */
+export function toClientSecret(value: unknown, paymentId: string): string | null | undefined {
+  const parsed = clientSecret.safeParse(value);
+  if (!parsed.success || parsed.data.id !== paymentId) return undefined;
+  return parsed.data.client_secret ?? null;
 }

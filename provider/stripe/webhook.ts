@@ -8,14 +8,16 @@ import { toProviderPayment } from './translate.ts';
 export type WebhookEvent = {
   readonly id: string;
   readonly type: string;
-  /** Unix seconds. */
+  /** Unix seconds; 0 when the event does not say. */
   readonly created: number;
   readonly livemode: boolean;
   /** Empty for the few events whose object has no id (`balance.available`). */
   readonly objectId: string;
+  /** Stripe's `object`: `payment_intent`, `charge`, `refund`, `dispute`, …; empty when it does not say. */
   readonly objectKind: string;
   /** The payment that the event is about: the object itself, or the one that a charge, refund or dispute names. */
   readonly paymentId: string | null;
+  readonly chargeId: string | null;
   readonly donationId: string | null;
   /** What the event claims. A hint only: amounts come from the fetched object. */
   readonly snapshot: ProviderPayment | null;
@@ -34,20 +36,14 @@ export type WebhookVerification =
 
 const printable = z.string().regex(/^[\x21-\x7E]{1,255}$/);
 
+/** The API version of an endpoint decides what an event carries: what it lacks is fetched, so little is required. */
 const eventBody = z.object({
-  object: z.literal('event'),
+  object: z.literal('event').optional(),
   id: printable,
   type: printable,
-  created: z.int().nonnegative(),
-  livemode: z.boolean(),
-  data: z.object({
-    object: z.object({
-      object: printable,
-      id: printable.nullish(),
-      metadata: z.record(z.string(), z.unknown()).nullish(),
-      payment_intent: z.unknown().optional(),
-    }),
-  }),
+  created: z.unknown().optional(),
+  livemode: z.unknown().optional(),
+  data: z.object({ object: z.record(z.string(), z.unknown()) }),
 });
 
 /**
@@ -108,29 +104,46 @@ export function readWebhookEvent(rawBody: Buffer): WebhookVerification {
   }
   const parsed = eventBody.safeParse(body);
   if (!parsed.success) return { ok: false, reason: 'body_not_an_event' };
-  const { data, id, type, created, livemode } = parsed.data;
+  const { id, type, created, livemode, data } = parsed.data;
   const { object } = data;
-  const donationId = object.metadata?.['donation_id'];
-  const isPayment = object.object === 'payment_intent';
+  const kind = idOf(object['object']);
+  const donationId = isObject(object['metadata']) ? object['metadata']['donation_id'] : null;
   return {
     ok: true,
     event: {
       id,
       type,
-      created,
-      livemode,
-      objectId: object.id ?? '',
-      objectKind: object.object,
-      paymentId: isPayment ? (object.id ?? null) : idOf(object.payment_intent),
+      created: typeof created === 'number' && Number.isSafeInteger(created) ? created : 0,
+      // An event that does not say so is not about real money.
+      livemode: livemode === true,
+      objectId: idOf(object['id']) ?? '',
+      objectKind: kind ?? '',
+      ...idsOf(object, kind),
       donationId: typeof donationId === 'string' ? donationId : null,
-      snapshot: isPayment ? toProviderPayment((body as { data: { object: unknown } }).data.object) : null,
+      snapshot: kind === 'payment_intent' ? toProviderPayment(object) : null,
     },
+  };
+}
+
+function idsOf(
+  object: Readonly<Record<string, unknown>>,
+  kind: string | null,
+): Pick<WebhookEvent, 'paymentId' | 'chargeId'> {
+  const id = idOf(object['id']);
+  const { charge } = object;
+  if (kind === 'payment_intent') return { paymentId: id, chargeId: idOf(object['latest_charge']) };
+  return {
+    paymentId: idOf(object['payment_intent']) ?? (isObject(charge) ? idOf(charge['payment_intent']) : null),
+    chargeId: kind === 'charge' ? id : idOf(charge),
   };
 }
 
 /** A reference is an id, or the whole object when the account expands it. */
 function idOf(reference: unknown): string | null {
-  if (typeof reference === 'string') return reference;
-  if (typeof reference !== 'object' || reference === null || !('id' in reference)) return null;
-  return typeof reference.id === 'string' ? reference.id : null;
+  const parsed = printable.safeParse(isObject(reference) ? reference['id'] : reference);
+  return parsed.success ? parsed.data : null;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }

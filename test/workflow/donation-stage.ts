@@ -48,6 +48,12 @@ export const EVERY_CALL: readonly ProviderCall[] = [
   'retrievePayment',
   'listPayments',
   'findByDonation',
+  'createRefund',
+  'retrieveRefund',
+  'listRefunds',
+  'retrieveDispute',
+  'listDisputes',
+  'retrieveClientSecret',
 ];
 
 export type Donation = {
@@ -321,6 +327,12 @@ function refusable(
     retrievePayment: (...args) => as('retrievePayment').retrievePayment(...args),
     listPayments: (...args) => as('listPayments').listPayments(...args),
     findByDonation: (...args) => as('findByDonation').findByDonation(...args),
+    createRefund: (...args) => as('createRefund').createRefund(...args),
+    retrieveRefund: (...args) => as('retrieveRefund').retrieveRefund(...args),
+    listRefunds: (...args) => as('listRefunds').listRefunds(...args),
+    retrieveDispute: (...args) => as('retrieveDispute').retrieveDispute(...args),
+    listDisputes: (...args) => as('listDisputes').listDisputes(...args),
+    retrieveClientSecret: (...args) => as('retrieveClientSecret').retrieveClientSecret(...args),
   };
 }
 

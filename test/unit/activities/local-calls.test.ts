@@ -32,6 +32,12 @@ beforeEach(() => {
     retrievePayment: call,
     listPayments: never,
     findByDonation: never,
+    createRefund: never,
+    retrieveRefund: never,
+    listRefunds: never,
+    retrieveDispute: never,
+    listDisputes: never,
+    retrieveClientSecret: never,
   };
   provider = breakLocalCalls(real, breaker, () => isLocal);
 });

@@ -42,6 +42,8 @@ export function aProviderPayment(change: Partial<ProviderPayment> = {}): Provide
     campaignId: CAMPAIGN,
     lastErrorCode: null,
     cancellationReason: null,
+    chargeId: 'ch_1',
+    fee: null,
     livemode: false,
     createdAt: THEN,
     ...change,

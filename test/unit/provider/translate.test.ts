@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { toProviderPage, toProviderPayment } from '../../../provider/stripe/translate.ts';
+import { toPage } from '../../../provider/stripe/shapes.ts';
+import { toProviderPayment } from '../../../provider/stripe/translate.ts';
 import { intentBody } from './stripe-stub.ts';
 
 describe('a PaymentIntent becomes a payment', () => {
@@ -16,6 +17,8 @@ describe('a PaymentIntent becomes a payment', () => {
       campaignId: 'c',
       lastErrorCode: null,
       cancellationReason: null,
+      chargeId: null,
+      fee: null,
       livemode: false,
       createdAt: new Date('2027-01-15T08:00:00Z'),
     });
@@ -72,7 +75,7 @@ describe('what is no PaymentIntent as we know it is refused', () => {
     fc.assert(
       fc.property(
         fc.anything(),
-        (value) => toProviderPayment(value) === null && toProviderPage(value) === null,
+        (value) => toProviderPayment(value) === null && toPage(value, toProviderPayment) === null,
       ),
     );
   });
@@ -80,18 +83,17 @@ describe('what is no PaymentIntent as we know it is refused', () => {
 
 describe('a page', () => {
   test('holds its payments in order', () => {
-    const page = toProviderPage({
-      object: 'list',
-      data: [intentBody({ id: 'pi_2' }), intentBody()],
-      has_more: true,
-    });
-    expect(page?.payments.map((payment) => payment.id)).toEqual(['pi_2', 'pi_1']);
+    const page = toPage(
+      { object: 'list', data: [intentBody({ id: 'pi_2' }), intentBody()], has_more: true },
+      toProviderPayment,
+    );
+    expect(page?.items.map((payment) => payment.id)).toEqual(['pi_2', 'pi_1']);
     expect(page?.hasMore).toBe(true);
   });
 
   test('with one unreadable entry is refused as a whole', () => {
     expect(
-      toProviderPage({ data: [intentBody(), intentBody({ amount: null })], has_more: false }),
+      toPage({ data: [intentBody(), intentBody({ amount: null })], has_more: false }, toProviderPayment),
     ).toBeNull();
   });
 });
