@@ -1,17 +1,12 @@
 import { Router, urlencoded } from 'express';
 import type { Request, RequestHandler } from 'express';
 import type { z } from 'zod';
+import { createMoneyBackApi } from './api-money-back.ts';
 import { noSuch, refusal } from './errors.ts';
 import type { Answer } from './errors.ts';
+import { expandIntent, refuseExpand } from './expand.ts';
 import { cancelIntent, captureIntent, confirmIntent, createIntent } from './intents.ts';
-import {
-  donationOfQuery,
-  listEvents,
-  listIntents,
-  listRefunds,
-  retrieveEvent,
-  searchIntents,
-} from './listing.ts';
+import { donationOfQuery, listEvents, listIntents, retrieveEvent, searchIntents } from './listing.ts';
 import {
   cancelParams,
   captureParams,
@@ -19,16 +14,12 @@ import {
   createParams,
   listEventsParams,
   listParams,
-  listRefundsParams,
-  parseParams,
-  refundParams,
   retrieveParams,
   searchParams,
 } from './params.ts';
-import type { IntentRecord } from './records.ts';
-import { renderCharge, renderIntent, renderRefund } from './render.ts';
-import { createRefund } from './refunds.ts';
-import { serve } from './serve.ts';
+import type { IntentRecord, StripeObject } from './records.ts';
+import { renderCharge, renderIntent } from './render.ts';
+import { field, found, pathId, routeOf, withParams } from './routes.ts';
 import type { Route } from './serve.ts';
 import type { Simulator } from './simulator.ts';
 import type { Work } from './work.ts';
@@ -39,12 +30,9 @@ export function createApi(simulator: Simulator): Router {
   const router = Router();
   router.use(urlencoded({ extended: true, limit: '256kb' }));
 
-  const route =
-    (definition: Route): RequestHandler =>
-    (request, response) =>
-      serve(simulator, definition, request, response);
+  const route = routeOf(simulator);
 
-  const onIntent = <Schema extends z.ZodType>(
+  const onIntent = <Schema extends z.ZodType<{ expand?: string[] | undefined }>>(
     operation: Route['operation'],
     schema: Schema,
     run: (work: Work, intent: IntentRecord, params: z.output<Schema>) => Answer,
@@ -56,7 +44,9 @@ export function createApi(simulator: Simulator): Router {
         const intent = store.intents.get(pathId(request));
         if (intent === undefined)
           return noSuch('payment_intent', pathId(request), { status: 404, param: 'intent' });
-        return withParams(schema, request, (params) => run(work, intent, params));
+        return withParams(schema, request, (params) =>
+          expandable(work, { paths: params.expand }, () => run(work, intent, params)),
+        );
       },
     });
 
@@ -66,7 +56,10 @@ export function createApi(simulator: Simulator): Router {
     route({
       operation: 'create',
       donationOf: (request) => donationOfBody(request.body),
-      run: (work, request) => withParams(createParams, request, (params) => createIntent(work, params)),
+      run: (work, request) =>
+        withParams(createParams, request, (params) =>
+          expandable(work, { paths: params.expand }, () => createIntent(work, params)),
+        ),
     }),
   );
   router.get(
@@ -74,8 +67,12 @@ export function createApi(simulator: Simulator): Router {
     route({
       operation: 'list',
       donationOf: () => null,
-      run: (_work, request) =>
-        withParams(listParams, request, (params) => listIntents(store, params, livemode)),
+      run: (work, request) =>
+        withParams(listParams, request, (params) =>
+          expandable(work, { paths: params.expand, prefix: 'data.' }, () =>
+            listIntents(store, params, livemode),
+          ),
+        ),
     }),
   );
   router.get(
@@ -86,7 +83,9 @@ export function createApi(simulator: Simulator): Router {
       run: (work, request) => {
         const visibleUntilSeconds = work.nowSeconds - Math.ceil(simulator.dials().searchLagMs / 1000);
         return withParams(searchParams, request, (params) =>
-          searchIntents(store, params, { livemode, visibleUntilSeconds }),
+          expandable(work, { paths: params.expand, prefix: 'data.' }, () =>
+            searchIntents(store, params, { livemode, visibleUntilSeconds }),
+          ),
         );
       },
     }),
@@ -99,14 +98,7 @@ export function createApi(simulator: Simulator): Router {
   router.post(`${intents}/:id/capture`, onIntent('capture', captureParams, captureIntent));
   router.post(`${intents}/:id/cancel`, onIntent('cancel', cancelParams, cancelIntent));
 
-  router.post(
-    '/refunds',
-    route({
-      operation: 'refund',
-      donationOf: (request) => donationOfRefund(simulator, request.body),
-      run: (work, request) => withParams(refundParams, request, (params) => createRefund(work, params)),
-    }),
-  );
+  router.use(createMoneyBackApi(simulator));
 
   const read = (path: string, run: (request: Request) => Answer): void => {
     router.get(
@@ -114,15 +106,6 @@ export function createApi(simulator: Simulator): Router {
       route({ operation: 'other', donationOf: () => null, run: (_work, request) => run(request) }),
     );
   };
-  read('/refunds', (request) =>
-    withParams(listRefundsParams, request, (params) => listRefunds(store, params)),
-  );
-  read('/refunds/:id', (request) => {
-    const refund = store.refunds.get(pathId(request));
-    return refund
-      ? found(renderRefund(refund))
-      : noSuch('refund', pathId(request), { status: 404, param: 'id' });
-  });
   read('/charges/:id', (request) => {
     const charge = store.charges.get(pathId(request));
     return charge
@@ -142,36 +125,23 @@ export function createApi(simulator: Simulator): Router {
   return router;
 }
 
-function found(body: Answer['body']): Answer {
-  return { status: 200, body, executed: true };
-}
-
-function withParams<Schema extends z.ZodType>(
-  schema: Schema,
-  request: Request,
-  run: (params: z.output<Schema>) => Answer,
+/** Lists name what is to be expanded from their `data` on. */
+function expandable(
+  work: Work,
+  { paths = [], prefix = '' }: { readonly paths: readonly string[] | undefined; readonly prefix?: string },
+  run: () => Answer,
 ): Answer {
-  const parsed = parseParams(schema, request.method === 'POST' ? request.body : request.query);
-  return parsed.ok ? run(parsed.params) : parsed.answer;
-}
-
-function pathId(request: Request): string {
-  return String(request.params['id'] ?? '');
+  const refused = refuseExpand(paths, prefix);
+  if (refused !== null) return refused;
+  const answer = run();
+  if (answer.status >= 300 || paths.length === 0) return answer;
+  if (prefix === '') return { ...answer, body: expandIntent(work, answer.body, paths) };
+  const entries = answer.body['data'] as readonly StripeObject[];
+  const data = entries.map((entry) => expandIntent(work, entry, paths, prefix));
+  return { ...answer, body: { ...answer.body, data } };
 }
 
 function donationOfBody(body: unknown): string | null {
   const donationId = field(field(body, 'metadata'), 'donation_id');
   return typeof donationId === 'string' ? donationId : null;
-}
-
-function donationOfRefund({ store }: Simulator, body: unknown): string | null {
-  const chargeId = field(body, 'charge');
-  const charge = typeof chargeId === 'string' ? store.charges.get(chargeId) : undefined;
-  const intentId = field(body, 'payment_intent') ?? charge?.intentId;
-  const intent = typeof intentId === 'string' ? store.intents.get(intentId) : undefined;
-  return intent?.metadata['donation_id'] ?? null;
-}
-
-function field(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
 }

@@ -1,18 +1,11 @@
 import { Router, json } from 'express';
 import type { ErrorRequestHandler, Request, Response } from 'express';
 import { z } from 'zod';
-import { invalidParameter, noSuch } from './errors.ts';
-import type { Answer } from './errors.ts';
-import { authorizeIntent, decline, expireIntent } from './intents.ts';
-import { GENERIC_DECLINE } from './payment-methods.ts';
+import { createActs } from './control-acts.ts';
 import { newId } from './records.ts';
-import type { IntentRecord } from './records.ts';
-import { failRefund } from './refunds.ts';
 import { renderEvent } from './render.ts';
 import { signatureHeader } from './signing.ts';
 import type { Simulator } from './simulator.ts';
-import { beginWork } from './work.ts';
-import type { Work } from './work.ts';
 
 const targetSchema = z.strictObject({
   url: z.url(),
@@ -61,16 +54,7 @@ export function createControl(simulator: Simulator): Router {
     response.json(webhooks.target());
   });
 
-  router.post('/payments/:id/expire', onIntent(simulator, expireIntent));
-  router.post('/payments/:id/authenticate', onIntent(simulator, authenticate));
-  router.post('/refunds/:id/fail', (request, response) => {
-    const refund = store.refunds.get(request.params['id']);
-    if (refund === undefined)
-      return finish(simulator, null, noSuch('refund', '', { status: 404, param: 'id' }), response);
-    const work = workOf(simulator, store.intents.get(refund.intentId));
-    return finish(simulator, work, failRefund(work, refund), response);
-  });
-
+  router.use(createActs(simulator));
   router.use(refuseUnknown);
   return router;
 }
@@ -90,49 +74,11 @@ async function sendWebhook(
   response.json({ status: statuses[0] ?? null, statuses });
 }
 
-/** The donor comes back from the bank's page; `{"succeed": false}` when the bank said no. */
-function authenticate(work: Work, intent: IntentRecord, body: unknown): Answer {
-  const { succeed } = z.strictObject({ succeed: z.boolean().default(true) }).parse(body);
-  if (intent.status !== 'requires_action' || intent.paymentMethod === null) {
-    return invalidParameter('payment_intent', `Nothing to authenticate in status ${intent.status}.`);
-  }
-  if (succeed) return authorizeIntent(work, intent, intent.paymentMethod);
-  const code = 'payment_intent_authentication_failure';
-  return decline(work, intent, intent.paymentMethod, { ...GENERIC_DECLINE, code, declineCode: null });
-}
-
-function onIntent(simulator: Simulator, run: (work: Work, intent: IntentRecord, body: unknown) => Answer) {
-  return (request: Request, response: Response): void => {
-    const id = String(request.params['id']);
-    const intent = simulator.store.intents.get(id);
-    if (intent === undefined) {
-      return finish(simulator, null, noSuch('payment_intent', id, { status: 404, param: 'id' }), response);
-    }
-    const work = workOf(simulator, intent);
-    finish(simulator, work, run(work, intent, request.body ?? {}), response);
-  };
-}
-
-function workOf(simulator: Simulator, intent: IntentRecord | undefined): Work {
-  const { store, faults, livemode } = simulator;
-  const call = { operation: 'other', donationId: intent?.metadata['donation_id'] ?? null } as const;
-  return beginWork({ store, faults, call, livemode, requestId: null, idempotencyKey: null });
-}
-
-function finish(simulator: Simulator, work: Work | null, answer: Answer, response: Response): void {
-  if (work !== null && answer.executed) {
-    const changes = work.changes();
-    simulator.commit(changes);
-    for (const event of changes.events) simulator.webhooks.dispatch(event);
-  }
-  response.status(answer.status).json(answer.body);
-}
-
 function unknownEvent(type: string, livemode: boolean) {
   const created = Math.floor(Date.now() / 1000);
   const object = { id: newId('obj'), object: 'unknown' };
   return renderEvent(
-    { id: newId('evt'), type, created, object, requestId: null, idempotencyKey: null },
+    { id: newId('evt'), type, created, object, previous: null, requestId: null, idempotencyKey: null },
     livemode,
   );
 }

@@ -25,6 +25,8 @@ const dialsSchema = z.strictObject({
   /** Above this rate every call gets a 429; 0 is no limit. */
   maxRequestsPerSecond: z.int().min(0),
   decline: chance,
+  /** A confirmation that the bank has not answered yet; a test settles it. */
+  processing: chance,
   /** Commits and answers with something that is no PaymentIntent. */
   malformed: chance,
   /** The answers of POST requests are lost after the commit: only webhooks tell. */
@@ -34,6 +36,13 @@ const dialsSchema = z.strictObject({
   searchLagMs: z.int().min(0),
   /** One minor unit too much at create, one too little at capture (both real), and too much in other answers. */
   wrongAmount: chance,
+  /** What the provider keeps of a captured amount: hundredths of a percent of it, and a part that is always the same. */
+  feeBasisPoints: z.int().min(0).max(10_000),
+  feeFixedMinor: z.int().min(0),
+  /** Until a refund that has still to succeed or fail by itself does so. */
+  refundSettleMs: z.int().min(0).max(600_000),
+  /** Ids where the request asked for the objects themselves. */
+  ignoresExpand: z.boolean(),
   /** The event happened and is listed, but no endpoint was subscribed. */
   noWebhooks: chance,
   /** Lost for good after leaving the provider, which believes it delivered. */
@@ -61,11 +70,16 @@ export const CALM: Dials = {
   rateLimit429: 0,
   maxRequestsPerSecond: 0,
   decline: 0,
+  processing: 0,
   malformed: 0,
   loseWriteAnswers: 0,
   loseAllAnswers: 0,
   searchLagMs: 0,
   wrongAmount: 0,
+  feeBasisPoints: 290,
+  feeFixedMinor: 30,
+  refundSettleMs: 1_000,
+  ignoresExpand: false,
   noWebhooks: 0,
   webhookDrop: 0,
   webhookDuplicate: 0,
@@ -85,6 +99,7 @@ export const CHANCE_FAULTS = [
   'inUse409',
   'rateLimit429',
   'decline',
+  'processing',
   'malformed',
   'loseWriteAnswers',
   'loseAllAnswers',
@@ -109,6 +124,10 @@ export const OPERATIONS = [
   'list',
   'search',
   'refund',
+  'retrieveRefund',
+  'listRefunds',
+  'retrieveDispute',
+  'listDisputes',
   'other',
 ] as const;
 export type Operation = (typeof OPERATIONS)[number];

@@ -1,6 +1,8 @@
 import type { z } from 'zod';
+import { disputeByCard } from './disputes.ts';
 import { executedError, invalidParameter, noSuch } from './errors.ts';
 import type { Answer } from './errors.ts';
+import { takeMoney } from './fees.ts';
 import type { cancelParams, captureParams, confirmParams, createParams } from './params.ts';
 import { GENERIC_DECLINE, behaviourOf } from './payment-methods.ts';
 import type { CardBehaviour } from './payment-methods.ts';
@@ -34,28 +36,41 @@ export function createIntent(work: Work, params: z.output<typeof createParams>):
   const paymentMethod = params.payment_method ?? null;
   if (paymentMethod !== null && behaviourOf(paymentMethod) === null)
     return noSuchPaymentMethod(paymentMethod);
-  const id = newId('pi');
-  const intent: IntentRecord = {
-    id,
-    created: work.nowSeconds,
-    status: paymentMethod === null ? 'requires_payment_method' : 'requires_confirmation',
-    amount: work.strikes('wrongAmount') ? params.amount + 1 : params.amount,
-    amountCapturable: 0,
-    amountReceived: 0,
+  const amount = work.strikes('wrongAmount') ? params.amount + 1 : params.amount;
+  const intent = newIntent(work, {
+    amount,
     currency: params.currency,
     captureMethod: params.capture_method === 'manual' ? 'manual' : 'automatic',
     paymentMethod,
     metadata: params.metadata ?? {},
     description: params.description ?? null,
+  });
+  work.effect('created', intent);
+  const created = work.saveIntent(intent, 'payment_intent.created');
+  return params.confirm ? confirmIntent(work, intent, {}) : yes(created);
+}
+
+export function newIntent(
+  work: Work,
+  asked: Pick<
+    IntentRecord,
+    'amount' | 'currency' | 'captureMethod' | 'paymentMethod' | 'metadata' | 'description'
+  >,
+): IntentRecord {
+  const id = newId('pi');
+  return {
+    ...asked,
+    id,
+    created: work.nowSeconds,
+    status: asked.paymentMethod === null ? 'requires_payment_method' : 'requires_confirmation',
+    amountCapturable: 0,
+    amountReceived: 0,
     clientSecret: newId(`${id}_secret`),
     latestCharge: null,
     lastError: null,
     canceledAt: null,
     cancellationReason: null,
   };
-  work.effect('created', intent);
-  const created = work.saveIntent(intent, 'payment_intent.created');
-  return params.confirm ? confirmIntent(work, intent, {}) : yes(created);
 }
 
 export function confirmIntent(
@@ -81,6 +96,11 @@ export function confirmIntent(
     work.effect('action_required', waiting);
     return yes(work.saveIntent(waiting, 'payment_intent.requires_action'));
   }
+  if (work.strikes('processing')) {
+    const waiting: IntentRecord = { ...intent, paymentMethod, status: 'processing', lastError: null };
+    work.effect('processing', waiting);
+    return yes(work.saveIntent(waiting, 'payment_intent.processing'));
+  }
   return authorizeIntent(work, intent, paymentMethod);
 }
 
@@ -99,13 +119,13 @@ export function authorizeIntent(work: Work, intent: IntentRecord, paymentMethod:
   };
   work.effect('authorized', paid);
   if (!manual) work.effect('captured', paid);
-  work.saveCharge(
-    manual ? charge : { ...charge, captured: true, amountCaptured: charge.amount },
-    'charge.succeeded',
+  work.saveCharge(manual ? charge : takeMoney(work, charge, charge.amount), 'charge.succeeded');
+  const rendered = work.saveIntent(
+    paid,
+    manual ? 'payment_intent.amount_capturable_updated' : 'payment_intent.succeeded',
   );
-  return yes(
-    work.saveIntent(paid, manual ? 'payment_intent.amount_capturable_updated' : 'payment_intent.succeeded'),
-  );
+  if (!manual) disputeByCard(work, paid);
+  return yes(rendered);
 }
 
 export function decline(
@@ -157,10 +177,12 @@ export function captureIntent(
     amountCapturable: 0,
     amountReceived: amount,
   };
-  const charge = work.store.charges.get(intent.latestCharge ?? '');
-  if (charge) work.saveCharge({ ...charge, captured: true, amountCaptured: amount }, 'charge.captured');
+  const charge = work.chargeOf(intent.latestCharge);
+  if (charge) work.saveCharge(takeMoney(work, charge, amount), 'charge.captured');
   work.effect('captured', captured, { amount });
-  return yes(work.saveIntent(captured, 'payment_intent.succeeded'));
+  const rendered = work.saveIntent(captured, 'payment_intent.succeeded');
+  disputeByCard(work, captured);
+  return yes(rendered);
 }
 
 export function cancelIntent(
@@ -174,11 +196,11 @@ export function cancelIntent(
   return yes(work.saveIntent(canceled, 'payment_intent.canceled'));
 }
 
-/** What the network does to an authorization that nobody captured for seven days. */
-export function expireIntent(work: Work, intent: IntentRecord): Answer {
+/** What the network does to an authorization that nobody captured for seven days; Stripe knows two names for it. */
+export function expireIntent(work: Work, intent: IntentRecord, reason: 'expired' | 'automatic'): Answer {
   if (!isOneOf(CAPTURABLE, intent.status)) return unexpectedState(work, intent, 'expired', CAPTURABLE);
-  const expired = canceledIntent(work, intent, 'expired');
-  const charge = work.store.charges.get(intent.latestCharge ?? '');
+  const expired = canceledIntent(work, intent, reason);
+  const charge = work.chargeOf(intent.latestCharge);
   if (charge) work.saveCharge(charge, 'charge.expired');
   work.effect('expired', expired);
   return yes(work.saveIntent(expired, 'payment_intent.canceled'));
@@ -209,6 +231,9 @@ function newCharge(
     amountCaptured: 0,
     amountRefunded: 0,
     captured: false,
+    disputed: false,
+    fee: null,
+    balanceTransaction: null,
     currency: intent.currency,
     paymentMethod,
     failureCode: failure?.code ?? null,

@@ -3,9 +3,16 @@ import { invalidParameter, noSuch } from './errors.ts';
 import type { Answer } from './errors.ts';
 import type { Ledger } from './ledger.ts';
 import { inRange } from './params.ts';
-import type { listEventsParams, listParams, listRefundsParams, searchParams } from './params.ts';
-import type { IntentRecord, StripeObject } from './records.ts';
-import { renderIntent, renderList, renderRefund } from './render.ts';
+import type {
+  listDisputesParams,
+  listEventsParams,
+  listParams,
+  listRefundsParams,
+  searchParams,
+} from './params.ts';
+import type { DisputeRecord, IntentRecord, RefundRecord, StripeObject } from './records.ts';
+import { renderDispute, renderRefund } from './render-money-back.ts';
+import { renderIntent, renderList } from './render.ts';
 import type { Store } from './store.ts';
 
 /** Newest first, a page at a time after the id that ended the last one. */
@@ -85,17 +92,37 @@ function parseQuery(query: string): { field: string | null; value: string }[] | 
   return clauses;
 }
 
+type MoneyBack = RefundRecord | DisputeRecord;
+
 export function listRefunds(store: Store, params: z.output<typeof listRefundsParams>): Answer {
-  const found = [...store.refunds.values()]
+  return listMoneyBack(store.refunds, { url: '/v1/refunds', kind: 'refund', render: renderRefund }, params);
+}
+
+export function listDisputes(
+  store: Store,
+  params: z.output<typeof listDisputesParams>,
+  livemode: boolean,
+): Answer {
+  const render = (dispute: DisputeRecord): StripeObject => renderDispute(dispute, livemode);
+  return listMoneyBack(store.disputes, { url: '/v1/disputes', kind: 'dispute', render }, params);
+}
+
+/** Newest first; of one payment or charge when asked. */
+function listMoneyBack<Item extends MoneyBack>(
+  records: ReadonlyMap<string, Item>,
+  { url, kind, render }: { url: string; kind: string; render: (record: Item) => StripeObject },
+  params: z.output<typeof listRefundsParams>,
+): Answer {
+  const found = [...records.values()]
     .toReversed()
-    .filter((refund) => params.payment_intent === undefined || refund.intentId === params.payment_intent)
-    .filter((refund) => params.charge === undefined || refund.chargeId === params.charge)
-    .filter((refund) => inRange(refund.created, params.created));
-  const start =
-    params.starting_after === undefined
-      ? 0
-      : found.findIndex((refund) => refund.id === params.starting_after) + 1;
-  return pageOf('/v1/refunds', found.slice(start, start + params.limit + 1).map(renderRefund), params.limit);
+    .filter((record) => params.payment_intent === undefined || record.intentId === params.payment_intent)
+    .filter((record) => params.charge === undefined || record.chargeId === params.charge)
+    .filter((record) => inRange(record.created, params.created));
+  const { starting_after: cursor, limit } = params;
+  const last = cursor === undefined ? -1 : found.findIndex((record) => record.id === cursor);
+  if (cursor !== undefined && last === -1)
+    return noSuch(kind, cursor, { status: 400, param: 'starting_after' });
+  return pageOf(url, found.slice(last + 1, last + limit + 2).map(render), limit);
 }
 
 export function listEvents(store: Store, ledger: Ledger, params: z.output<typeof listEventsParams>): Answer {

@@ -83,6 +83,8 @@ export const listRefundsParams = z.strictObject({
   payment_intent: z.string().optional(),
   charge: z.string().optional(),
 });
+export const listDisputesParams = listRefundsParams;
+export const retrieveObjectParams = z.strictObject({ expand });
 export const listEventsParams = z.strictObject({
   ...page,
   type: z.string().optional(),

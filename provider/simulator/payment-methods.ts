@@ -1,6 +1,10 @@
 /** Stripe's test payment methods, https://docs.stripe.com/testing: what happens when a payment is confirmed with one. */
 export type CardBehaviour =
-  | { readonly kind: 'approve' }
+  | {
+      readonly kind: 'approve';
+      /** What befalls the money once it is captured, or a refund of it. */
+      readonly afterwards: Afterwards | null;
+    }
   | { readonly kind: 'authenticate' }
   | {
       readonly kind: 'decline';
@@ -9,7 +13,16 @@ export type CardBehaviour =
       readonly message: string;
     };
 
-const APPROVE: CardBehaviour = { kind: 'approve' };
+export type Afterwards =
+  | 'disputed_as_fraudulent'
+  | 'disputed_as_not_received'
+  | 'inquired'
+  /** The refund is pending, then succeeds. */
+  | 'refund_pending'
+  /** The refund succeeds, then fails. */
+  | 'refund_fails';
+
+const APPROVE: CardBehaviour = { kind: 'approve', afterwards: null };
 const AUTHENTICATE: CardBehaviour = { kind: 'authenticate' };
 
 export const GENERIC_DECLINE = declined('card_declined', 'generic_decline', 'Your card was declined.');
@@ -49,9 +62,20 @@ const AUTHENTICATED = [
   'threeDSecure2Required',
 ];
 
+const AFTERWARDS: Readonly<Record<string, Afterwards>> = {
+  createDispute: 'disputed_as_fraudulent',
+  createDisputeProductNotReceived: 'disputed_as_not_received',
+  createDisputeInquiry: 'inquired',
+  pendingRefund: 'refund_pending',
+  refundFail: 'refund_fails',
+};
+
 const METHODS: ReadonlyMap<string, CardBehaviour> = new Map<string, CardBehaviour>([
   ...APPROVED.map((name) => [`pm_card_${name}`, APPROVE] as const),
   ...AUTHENTICATED.map((name) => [`pm_card_${name}`, AUTHENTICATE] as const),
+  ...Object.entries(AFTERWARDS).map(
+    ([name, afterwards]) => [`pm_card_${name}`, { kind: 'approve', afterwards }] as const,
+  ),
   ...Object.entries(DECLINES).flatMap(([name, behaviour]) => [
     [`pm_card_chargeDeclined${name}`, behaviour] as const,
     [`pm_card_visa_chargeDeclined${name}`, behaviour] as const,
@@ -61,6 +85,11 @@ const METHODS: ReadonlyMap<string, CardBehaviour> = new Map<string, CardBehaviou
 /** Null when there is no such payment method. */
 export function behaviourOf(paymentMethod: string): CardBehaviour | null {
   return METHODS.get(paymentMethod) ?? null;
+}
+
+export function afterwardsOf(paymentMethod: string): Afterwards | null {
+  const behaviour = METHODS.get(paymentMethod);
+  return behaviour?.kind === 'approve' ? behaviour.afterwards : null;
 }
 
 function declined(

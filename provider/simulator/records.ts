@@ -7,6 +7,7 @@ export type IntentStatus =
   | 'requires_payment_method'
   | 'requires_confirmation'
   | 'requires_action'
+  | 'processing'
   | 'requires_capture'
   | 'canceled'
   | 'succeeded';
@@ -48,6 +49,11 @@ export type ChargeRecord = {
   readonly amountCaptured: number;
   readonly amountRefunded: number;
   readonly captured: boolean;
+  /** While a dispute holds its money, and after a lost one. */
+  readonly disputed: boolean;
+  /** Set at capture; minor units of the charge's currency. */
+  readonly fee: number | null;
+  readonly balanceTransaction: string | null;
   readonly currency: string;
   readonly paymentMethod: string;
   readonly failureCode: string | null;
@@ -55,16 +61,42 @@ export type ChargeRecord = {
   readonly metadata: Readonly<Record<string, string>>;
 };
 
+export type RefundStatus = 'pending' | 'requires_action' | 'succeeded' | 'failed' | 'canceled';
+
 export type RefundRecord = {
   readonly id: string;
   readonly created: number;
   readonly intentId: string;
   readonly chargeId: string;
-  readonly status: 'pending' | 'succeeded' | 'failed';
+  readonly status: RefundStatus;
+  /** What becomes of it by itself, some time later. */
+  readonly settlesAs: 'succeeded' | 'failed' | null;
   readonly amount: number;
   readonly currency: string;
   readonly reason: string | null;
+  readonly failureReason: string | null;
   readonly metadata: Readonly<Record<string, string>>;
+};
+
+export type DisputeStatus =
+  | 'warning_needs_response'
+  | 'warning_closed'
+  | 'needs_response'
+  | 'under_review'
+  | 'won'
+  | 'lost';
+
+export type DisputeRecord = {
+  readonly id: string;
+  readonly created: number;
+  readonly intentId: string;
+  readonly chargeId: string;
+  readonly status: DisputeStatus;
+  readonly amount: number;
+  readonly currency: string;
+  readonly reason: string;
+  /** On our balance: negative when the money was withdrawn, positive when it came back. */
+  readonly movements: readonly { readonly id: string; readonly created: number; readonly amount: number }[];
 };
 
 export type EffectType =
@@ -73,10 +105,19 @@ export type EffectType =
   | 'declined'
   | 'action_required'
   | 'captured'
+  | 'processing'
   | 'canceled'
   | 'expired'
+  /** Asked for and not yet sent: no money has moved. */
+  | 'refund_pending'
   | 'refunded'
-  | 'refund_failed';
+  /** Sent, and sent back. */
+  | 'refund_failed'
+  /** Pending until it came to nothing. */
+  | 'refund_dropped'
+  | 'dispute_opened'
+  | 'dispute_won'
+  | 'dispute_lost';
 
 /** One thing that happened to money or to a payment: the second witness of the audit. */
 export type Effect = {
@@ -92,6 +133,7 @@ export type Effect = {
   readonly currency: string;
   readonly chargeId: string | null;
   readonly refundId: string | null;
+  readonly disputeId: string | null;
   readonly code: string | null;
   readonly idempotencyKey: string | null;
 };
@@ -112,10 +154,18 @@ export type Changes = {
   readonly intents: readonly IntentRecord[];
   readonly charges: readonly ChargeRecord[];
   readonly refunds: readonly RefundRecord[];
+  readonly disputes: readonly DisputeRecord[];
   readonly events: readonly EventRecord[];
 };
 
-export const NO_CHANGES: Changes = { effects: [], intents: [], charges: [], refunds: [], events: [] };
+export const NO_CHANGES: Changes = {
+  effects: [],
+  intents: [],
+  charges: [],
+  refunds: [],
+  disputes: [],
+  events: [],
+};
 
 export type StoredAnswer = {
   readonly key: string;

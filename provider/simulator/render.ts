@@ -1,4 +1,4 @@
-import type { CardError, ChargeRecord, IntentRecord, RefundRecord, StripeObject } from './records.ts';
+import type { CardError, ChargeRecord, IntentRecord, StripeObject } from './records.ts';
 
 /** Stripe's own shapes, https://docs.stripe.com/api, as of this version. */
 export const API_VERSION = '2026-10-28.endive';
@@ -28,7 +28,7 @@ export function renderIntent(intent: IntentRecord, livemode: boolean): StripeObj
     latest_charge: intent.latestCharge,
     livemode,
     metadata: intent.metadata,
-    next_action: intent.status === 'requires_action' ? { type: 'use_stripe_sdk', use_stripe_sdk: {} } : null,
+    next_action: intent.status === 'requires_action' ? nextActionOf(intent) : null,
     on_behalf_of: null,
     payment_method: intent.paymentMethod,
     payment_method_options: {
@@ -47,6 +47,12 @@ export function renderIntent(intent: IntentRecord, livemode: boolean): StripeObj
     transfer_data: null,
     transfer_group: null,
   };
+}
+
+/** https://docs.stripe.com/payments/3d-secure: a browser goes on from here, with the client secret. */
+function nextActionOf({ id }: IntentRecord): StripeObject {
+  const source = id.replace(/^pi_/, 'src_');
+  return { type: 'use_stripe_sdk', use_stripe_sdk: { type: 'three_d_secure_redirect', source } };
 }
 
 export function renderCardError(error: CardError): StripeObject {
@@ -69,10 +75,11 @@ export function renderCharge(charge: ChargeRecord, livemode: boolean): StripeObj
     amount: charge.amount,
     amount_captured: charge.amountCaptured,
     amount_refunded: charge.amountRefunded,
+    balance_transaction: charge.balanceTransaction,
     captured: charge.captured,
     created: charge.created,
     currency: charge.currency,
-    disputed: false,
+    disputed: charge.disputed,
     failure_code: charge.failureCode,
     failure_message: charge.failureMessage,
     livemode,
@@ -89,29 +96,14 @@ export function renderCharge(charge: ChargeRecord, livemode: boolean): StripeObj
   };
 }
 
-export function renderRefund(refund: RefundRecord): StripeObject {
-  return {
-    id: refund.id,
-    object: 'refund',
-    amount: refund.amount,
-    charge: refund.chargeId,
-    created: refund.created,
-    currency: refund.currency,
-    ...(refund.status === 'failed' ? { failure_reason: 'expired_or_canceled_card' } : {}),
-    metadata: refund.metadata,
-    payment_intent: refund.intentId,
-    reason: refund.reason,
-    receipt_number: null,
-    status: refund.status,
-  };
-}
-
 export function renderEvent(
   event: {
     id: string;
     type: string;
     created: number;
     object: StripeObject;
+    /** What `*.updated` events say of the values before. */
+    previous: StripeObject | null;
     requestId: string | null;
     idempotencyKey: string | null;
   },
@@ -122,7 +114,10 @@ export function renderEvent(
     object: 'event',
     api_version: API_VERSION,
     created: event.created,
-    data: { object: event.object },
+    data: {
+      object: event.object,
+      ...(event.previous === null ? {} : { previous_attributes: event.previous }),
+    },
     livemode,
     pending_webhooks: 1,
     request: { id: event.requestId, idempotency_key: event.idempotencyKey },

@@ -81,7 +81,8 @@ async function execute(
   const { faults, store, livemode } = simulator;
   const delayMs = faults.latencyMs(call);
   if (delayMs > 0) await sleep(delayMs);
-  const work = beginWork({ store, faults, call, livemode, requestId, idempotencyKey: key });
+  const dials = simulator.dials();
+  const work = beginWork({ store, faults, dials, call, livemode, requestId, idempotencyKey: key });
   let answer = faults.strikes('error500Before', call) ? INTERNAL_ERROR : route.run(work, request);
   const changes = answer.executed ? work.changes() : NO_CHANGES;
   if (answer.status < 300 && faults.strikes('error500After', call)) answer = INTERNAL_ERROR;

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import express from 'express';
 import { createApi } from './api.ts';
 import { createControl } from './control.ts';
+import { startSettlements } from './settlements.ts';
 import { createSimulator } from './simulator.ts';
 import type { SimulatorOptions } from './simulator.ts';
 
@@ -15,6 +16,7 @@ export async function startSimulator(
   options: SimulatorOptions & { readonly host: string; readonly port: number },
 ): Promise<RunningSimulator> {
   const simulator = createSimulator(options);
+  const settlements = startSettlements(simulator);
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -36,6 +38,7 @@ export async function startSimulator(
       // Also those that wait for an answer they will never get.
       server.closeAllConnections();
       await closed;
+      settlements.close();
       simulator.close();
     },
   };

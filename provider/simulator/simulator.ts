@@ -32,6 +32,8 @@ export type Simulator = {
   reset(): Dials;
   /** Writes a line, then lets it be true. */
   commit(line: LedgerLine): void;
+  /** Told every line once it is true. */
+  watch(told: (line: LedgerLine) => void): void;
   close(): void;
 };
 
@@ -42,7 +44,11 @@ export function createSimulator(options: SimulatorOptions): Simulator {
   const initial = mergeDials(CALM, options.dials);
   let dials = initial;
   const faults = createFaults(options.seed, () => dials);
-  const commit = (line: LedgerLine): void => store.apply(line, ledger.append(line));
+  const watchers: ((line: LedgerLine) => void)[] = [];
+  const commit = (line: LedgerLine): void => {
+    store.apply(line, ledger.append(line));
+    for (const told of watchers) told(line);
+  };
   const webhooks = createWebhooks({
     faults,
     initialTarget: options.webhook,
@@ -73,6 +79,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
       return dials;
     },
     commit,
+    watch: (told) => void watchers.push(told),
     close: () => {
       webhooks.close();
       ledger.close();

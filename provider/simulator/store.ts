@@ -1,6 +1,13 @@
 import type { LineRef } from './ledger.ts';
 import type { Call } from './faults.ts';
-import type { ChargeRecord, Effect, IntentRecord, LedgerLine, RefundRecord } from './records.ts';
+import type {
+  ChargeRecord,
+  DisputeRecord,
+  Effect,
+  IntentRecord,
+  LedgerLine,
+  RefundRecord,
+} from './records.ts';
 
 type KeptEvent = {
   readonly id: string;
@@ -17,6 +24,7 @@ export type Store = {
   readonly intentIds: readonly string[];
   readonly charges: ReadonlyMap<string, ChargeRecord>;
   readonly refunds: ReadonlyMap<string, RefundRecord>;
+  readonly disputes: ReadonlyMap<string, DisputeRecord>;
   readonly events: readonly KeptEvent[];
   readonly answers: ReadonlyMap<string, KeptAnswer>;
   readonly effects: readonly Effect[];
@@ -27,6 +35,10 @@ export type Store = {
   apply(line: LedgerLine, ref: LineRef): void;
 };
 
+/** What the lines of an older ledger file lack. */
+const OLD_CHARGE = { disputed: false, fee: null, balanceTransaction: null };
+const OLD_REFUND = { settlesAs: null, failureReason: null };
+
 export function createStore(): Store {
   const intents = new Map<string, IntentRecord>();
   const positions = new Map<string, number>();
@@ -34,6 +46,7 @@ export function createStore(): Store {
   const byDonation = new Map<string, string[]>();
   const charges = new Map<string, ChargeRecord>();
   const refunds = new Map<string, RefundRecord>();
+  const disputes = new Map<string, DisputeRecord>();
   const events: KeptEvent[] = [];
   const answers = new Map<string, KeptAnswer>();
   const effects: Effect[] = [];
@@ -55,6 +68,7 @@ export function createStore(): Store {
     intentIds,
     charges,
     refunds,
+    disputes,
     events,
     answers,
     effects,
@@ -64,8 +78,9 @@ export function createStore(): Store {
     apply: (line, ref) => {
       for (const effect of line.effects ?? []) effects.push(effect);
       for (const intent of line.intents ?? []) putIntent(intent);
-      for (const charge of line.charges ?? []) charges.set(charge.id, charge);
-      for (const refund of line.refunds ?? []) refunds.set(refund.id, refund);
+      for (const charge of line.charges ?? []) charges.set(charge.id, { ...OLD_CHARGE, ...charge });
+      for (const refund of line.refunds ?? []) refunds.set(refund.id, { ...OLD_REFUND, ...refund });
+      for (const dispute of line.disputes ?? []) disputes.set(dispute.id, dispute);
       for (const { id, type, created, call } of line.events ?? []) {
         events.push({ id, type, created, ref });
         unsettled.set(id, { call, ref });

@@ -6,11 +6,13 @@ import { join } from 'node:path';
 import type { Fault } from '../../provider/simulator/dials.ts';
 import type { Effect } from '../../provider/simulator/records.ts';
 import type { WebhookCounts } from '../../provider/simulator/webhooks.ts';
+import { createProviderActs } from '../harness/provider-acts.ts';
+import type { ProviderActs } from '../harness/provider-acts.ts';
 
 export const SECRET_KEY = 'sk_test_contract';
 export const WEBHOOK_SECRET = 'whsec_contract';
 
-export type SimulatorProcess = {
+export type SimulatorProcess = ProviderActs & {
   readonly base: string;
   turn(dials: Record<string, unknown>): Promise<void>;
   arm(...shots: Record<string, unknown>[]): Promise<void>;
@@ -74,6 +76,7 @@ export async function startSimulator(env: Record<string, string> = {}): Promise<
 
   await start();
   return {
+    ...createProviderActs(async (path, body) => (await control('POST', path, body)) as { id: string }),
     get base() {
       return `http://127.0.0.1:${port}`;
     },

@@ -1,6 +1,8 @@
 import type { Dials, Fault, Operation } from '../../provider/simulator/dials.ts';
 import type { Effect } from '../../provider/simulator/records.ts';
 import type { WebhookCounts } from '../../provider/simulator/webhooks.ts';
+import { createProviderActs } from './provider-acts.ts';
+import type { ProviderActs } from './provider-acts.ts';
 
 export type Shot = {
   readonly operation: Operation;
@@ -21,7 +23,7 @@ export type CraftedWebhook = {
 };
 
 /** What a test can make the provider do; throws when the simulator refuses. */
-export type SimulatorControl = {
+export type SimulatorControl = ProviderActs & {
   readonly base: string;
   dials(): Promise<Dials>;
   turn(dials: Partial<Record<keyof Dials, unknown>>): Promise<void>;
@@ -34,9 +36,6 @@ export type SimulatorControl = {
   ledger(sinceSeq?: number): Promise<Effect[]>;
   webhookCounts(): Promise<WebhookCounts>;
   sendWebhook(webhook: CraftedWebhook): Promise<{ status: number | null; statuses: (number | null)[] }>;
-  expirePayment(paymentId: string): Promise<void>;
-  authenticatePayment(paymentId: string, succeed?: boolean): Promise<void>;
-  failRefund(refundId: string): Promise<void>;
 };
 
 export function createSimulatorControl(base: string): SimulatorControl {
@@ -51,6 +50,7 @@ export function createSimulatorControl(base: string): SimulatorControl {
     return (await answer.json()) as T;
   };
   return {
+    ...createProviderActs((path, body) => call('POST', path, body)),
     base,
     dials: () => call('GET', '/dials'),
     turn: async (dials) => void (await call('POST', '/dials', dials)),
@@ -60,9 +60,5 @@ export function createSimulatorControl(base: string): SimulatorControl {
     ledger: (sinceSeq = 0) => call('GET', `/ledger?since=${sinceSeq}`),
     webhookCounts: () => call('GET', '/webhooks'),
     sendWebhook: (webhook) => call('POST', '/webhooks', webhook),
-    expirePayment: async (paymentId) => void (await call('POST', `/payments/${paymentId}/expire`)),
-    authenticatePayment: async (paymentId, succeed = true) =>
-      void (await call('POST', `/payments/${paymentId}/authenticate`, { succeed })),
-    failRefund: async (refundId) => void (await call('POST', `/refunds/${refundId}/fail`)),
   };
 }
