@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import { createStripeProvider } from '../../provider/stripe/adapter.ts';
+import { describeMoneyBackContract } from './money-back.contract.ts';
 import { describeProviderContract } from './provider.contract.ts';
 import type { ContractSubject } from './provider.contract.ts';
 import { SECRET_KEY, startSimulator } from './start-simulator.ts';
@@ -31,4 +32,5 @@ describe(`the payment provider at ${outsideBase ?? 'the simulator'}`, { timeout:
   });
 
   describeProviderContract(() => subject);
+  describeMoneyBackContract(() => subject);
 });

@@ -218,6 +218,34 @@ export function describeProviderContract(subject: () => ContractSubject): void {
       });
     });
 
+    test('tells the charge and, once captured, what the provider keeps of it', async () => {
+      const held = await authorized(provider());
+      expect(held).toMatchObject({ chargeId: expect.stringMatching(/^ch_/) as string, fee: null });
+      const taken = paymentOf(await provider().capturePayment(held.id, newKey()));
+      expect(taken.chargeId).toBe(held.chargeId);
+      expect(taken.fee?.amountMinor).toBeGreaterThan(0);
+      expect(taken.fee?.amountMinor).toBeLessThan(taken.amountReceivedMinor);
+      expect(taken.fee?.currency).toMatch(/^[A-Z]{3}$/);
+      expect(paymentOf(await provider().retrievePayment(held.id)).fee).toEqual(taken.fee);
+      const { payments } = pageOf(await provider().listPayments({ limit: 10 }));
+      expect(payments.find(({ id }) => id === held.id)?.fee).toEqual(taken.fee);
+    });
+
+    test('for the client secret gets the one of that payment, and no payment carries it', async () => {
+      const waiting = await authorized(provider(), { paymentMethod: 'pm_card_authenticationRequired' });
+      const answer = await provider().retrieveClientSecret(waiting.id);
+      expect(answer).toMatchObject({
+        kind: 'yes',
+        clientSecret: expect.stringContaining(`${waiting.id}_secret_`) as string,
+      });
+      expect(JSON.stringify(waiting)).not.toContain('_secret_');
+    });
+
+    test('for the client secret of a payment that does not exist is our fault', async () => {
+      const answer = await provider().retrieveClientSecret('pi_0000000000000000nowhere0');
+      expect(answer).toMatchObject({ kind: 'our_fault', status: 404 });
+    });
+
     test('for a payment that does not exist is our fault', async () => {
       const answer = await provider().retrievePayment('pi_0000000000000000nowhere0');
       expect(answer).toMatchObject({ kind: 'our_fault', status: 404, code: 'resource_missing' });
