@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { PaymentProvider } from '../../provider/port.ts';
 import { createStripeProvider } from '../../provider/stripe/adapter.ts';
-import { authorized, captured, created, newKey, newOrder, paymentOf } from './orders.ts';
+import { authorized, captured, created, newKey, newOrder, paymentOf, refunded } from './orders.ts';
 import { SECRET_KEY, WEBHOOK_SECRET, startSimulator } from './start-simulator.ts';
 import type { SimulatorProcess } from './start-simulator.ts';
 import { startReceiver } from './webhook-receiver.ts';
@@ -90,6 +90,36 @@ describe('the webhooks of the simulator', { timeout: 20_000 }, () => {
         'charge.expired',
         'payment_intent.canceled',
       ]),
+    );
+  });
+
+  test('tell refunds and disputes, each with its payment and its charge', async () => {
+    const payment = await captured(provider);
+    const refund = await refunded(provider, payment, 1_000);
+    await simulator.failRefund(refund.id);
+    const disputeId = await simulator.disputePayment(payment.id);
+    await simulator.closeDispute(disputeId, 'won');
+    await settled();
+    const about = receiver
+      .events()
+      .filter(({ objectKind, type }) => objectKind !== 'payment_intent' && !/succeeded|captured/.test(type));
+    expect(about.map(({ type }) => type).toSorted()).toEqual([
+      'charge.dispute.closed',
+      'charge.dispute.created',
+      'charge.dispute.funds_reinstated',
+      'charge.dispute.funds_withdrawn',
+      'charge.dispute.updated',
+      'charge.refund.updated',
+      'charge.refunded',
+      'refund.created',
+      'refund.failed',
+      'refund.updated',
+    ]);
+    const { id: paymentId, chargeId } = payment;
+    for (const event of about) expect(event).toMatchObject({ paymentId, chargeId, snapshot: null });
+    const ids = about.map(({ objectKind, objectId }) => `${objectKind} ${objectId}`);
+    expect(new Set(ids)).toEqual(
+      new Set([`charge ${String(chargeId)}`, `refund ${refund.id}`, `dispute ${disputeId}`]),
     );
   });
 

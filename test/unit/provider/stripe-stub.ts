@@ -68,3 +68,34 @@ export function intentBody(change: Record<string, unknown> = {}): Record<string,
     ...change,
   };
 }
+
+export function refundBody(change: Record<string, unknown> = {}): Record<string, unknown> {
+  return {
+    id: 're_1',
+    object: 'refund',
+    status: 'succeeded',
+    amount: 1_000,
+    currency: 'usd',
+    payment_intent: 'pi_1',
+    charge: 'ch_1',
+    metadata: { donation_id: 'd', refund_id: 'r' },
+    created: 1_800_000_000,
+    ...change,
+  };
+}
+
+export function disputeBody(change: Record<string, unknown> = {}): Record<string, unknown> {
+  return {
+    id: 'du_1',
+    object: 'dispute',
+    status: 'needs_response',
+    amount: 2_500,
+    currency: 'eur',
+    payment_intent: 'pi_1',
+    charge: 'ch_1',
+    reason: 'fraudulent',
+    balance_transactions: [{ amount: -2_500 }],
+    created: 1_800_000_000,
+    ...change,
+  };
+}

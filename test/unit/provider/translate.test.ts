@@ -40,6 +40,26 @@ describe('a PaymentIntent becomes a payment', () => {
     expect(toProviderPayment(intentBody({ last_payment_error }))).toMatchObject({ lastErrorCode });
   });
 
+  test.each([
+    ['ch_1', null],
+    [{ id: 'ch_1', object: 'charge', balance_transaction: 'txn_1' }, null],
+    [{ id: 'ch_1', object: 'charge', balance_transaction: null }, null],
+    [{ id: 'ch_1', object: 'charge' }, null],
+    [
+      { id: 'ch_1', balance_transaction: { fee: 103, currency: 'eur' } },
+      { amountMinor: 103, currency: 'EUR' },
+    ],
+  ])('with the charge %j, expanded as far as the server likes', (latest_charge, fee) => {
+    expect(toProviderPayment(intentBody({ latest_charge }))).toMatchObject({ chargeId: 'ch_1', fee });
+  });
+
+  test.each([{ latest_charge: null }, { latest_charge: undefined }])(
+    'that has no charge yet: %j',
+    (change) => {
+      expect(toProviderPayment(intentBody(change))).toMatchObject({ chargeId: null, fee: null });
+    },
+  );
+
   test('with fields that we have never heard of', () => {
     expect(toProviderPayment(intentBody({ hologram: { a: 1 } }))).not.toBeNull();
   });
@@ -67,6 +87,12 @@ describe('what is no PaymentIntent as we know it is refused', () => {
     { metadata: null },
     { livemode: 'false' },
     { created: '1800000000' },
+    { latest_charge: 7 },
+    { latest_charge: { object: 'charge' } },
+    { latest_charge: 'ch_1/../refunds' },
+    { latest_charge: { id: 'ch_1', balance_transaction: { fee: 1.5, currency: 'usd' } } },
+    { latest_charge: { id: 'ch_1', balance_transaction: { fee: -1, currency: 'usd' } } },
+    { latest_charge: { id: 'ch_1', balance_transaction: { fee: 103 } } },
   ])('with %j', (change) => {
     expect(toProviderPayment(intentBody(change))).toBeNull();
   });

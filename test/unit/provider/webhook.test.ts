@@ -118,6 +118,100 @@ describe('a well signed webhook', () => {
   });
 });
 
+/** What an event with this object says, having been signed like any other. */
+function eventOf(object: unknown, change: Record<string, unknown> = {}) {
+  const raw = eventBody({ ...change, data: { object } });
+  const result = verifyWebhook(raw, header(raw), [SECRET], NOW);
+  if (!result.ok) throw new Error(result.reason);
+  return result.event;
+}
+
+describe('an event names its payment and its charge', () => {
+  test.each([
+    [{ object: 'payment_intent', id: 'pi_1', latest_charge: 'ch_1' }, 'pi_1', 'ch_1'],
+    [{ object: 'payment_intent', id: 'pi_1', latest_charge: { id: 'ch_1' } }, 'pi_1', 'ch_1'],
+    [{ object: 'payment_intent', id: 'pi_1', latest_charge: null }, 'pi_1', null],
+    [{ object: 'charge', id: 'ch_1', payment_intent: 'pi_1' }, 'pi_1', 'ch_1'],
+    [{ object: 'charge', id: 'ch_1', payment_intent: null }, null, 'ch_1'],
+    [{ object: 'refund', id: 're_1', payment_intent: 'pi_1', charge: 'ch_1' }, 'pi_1', 'ch_1'],
+    [{ object: 'refund', id: 're_1', charge: 'ch_1' }, null, 'ch_1'],
+    [{ object: 'refund', id: 're_1' }, null, null],
+    [{ object: 'dispute', id: 'du_1', payment_intent: 'pi_1', charge: 'ch_1' }, 'pi_1', 'ch_1'],
+    [{ object: 'dispute', id: 'du_1', charge: { id: 'ch_1', payment_intent: 'pi_1' } }, 'pi_1', 'ch_1'],
+    [
+      { object: 'dispute', id: 'du_1', charge: { id: 'ch_1', payment_intent: { id: 'pi_1' } } },
+      'pi_1',
+      'ch_1',
+    ],
+    [{ object: 'dispute', id: 'du_1', payment: 'pi_1' }, null, null],
+    [{ object: 'dispute', id: 'du_1', payment_intent: 7, charge: ['ch_1'] }, null, null],
+    [{ object: 'dispute', id: 'du_1', payment_intent: 'pi 1', charge: 'ch_\u0000' }, null, null],
+  ])('%j', (object, paymentId, chargeId) => {
+    expect(eventOf(object)).toMatchObject({
+      objectId: object.id,
+      objectKind: object.object,
+      paymentId,
+      chargeId,
+      snapshot: null,
+    });
+  });
+});
+
+describe('an event is accepted with what is there', () => {
+  test('when its object has nothing but an id', () => {
+    expect(eventOf({ id: 're_1' }, { type: 'refund.updated' })).toMatchObject({
+      type: 'refund.updated',
+      objectId: 're_1',
+      objectKind: '',
+      paymentId: null,
+      chargeId: null,
+      donationId: null,
+    });
+  });
+
+  test('when its object is empty', () => {
+    expect(eventOf({})).toMatchObject({ objectId: '', objectKind: '', paymentId: null });
+  });
+
+  test.each([[[]], [null], ['none'], [{ donation_id: 7 }], [{ donation: 'd' }]])(
+    'when the metadata is %j',
+    (metadata) => {
+      const object = { object: 'charge', id: 'ch_1', payment_intent: 'pi_1', metadata };
+      expect(eventOf(object)).toMatchObject({ paymentId: 'pi_1', donationId: null });
+    },
+  );
+
+  test('when it has lost everything but its id, its type and its object', () => {
+    const raw = Buffer.from(
+      JSON.stringify({ id: 'evt_1', type: 'refund.created', data: { object: { id: 're_1' } } }),
+    );
+    expect(verifyWebhook(raw, header(raw), [SECRET], NOW)).toEqual({
+      ok: true,
+      event: {
+        id: 'evt_1',
+        type: 'refund.created',
+        created: 0,
+        livemode: false,
+        objectId: 're_1',
+        objectKind: '',
+        paymentId: null,
+        chargeId: null,
+        donationId: null,
+        snapshot: null,
+      },
+    });
+  });
+
+  test.each([
+    [{ created: 'yesterday' }, { created: 0 }],
+    [{ created: 1.5 }, { created: 0 }],
+    [{ livemode: 'true' }, { livemode: false }],
+    [{ livemode: true }, { livemode: true }],
+  ])('when it says %j', (change, expected) => {
+    expect(eventOf({ id: 're_1' }, change)).toMatchObject(expected);
+  });
+});
+
 describe('a webhook is refused', () => {
   test('when one byte differs, wherever it is', () => {
     for (let position = 0; position < body.length; position += 1) {
@@ -178,6 +272,9 @@ describe('a webhook is refused', () => {
     ['no JSON', 'hello'],
     ['no event', '{"id":"evt_1"}'],
     ['an array', '[]'],
+    ['without an object', JSON.stringify({ ...event, data: {} })],
+    ['about an object that is none', JSON.stringify({ ...event, data: { object: 're_1' } })],
+    ['without a type', JSON.stringify({ ...event, type: undefined })],
     ['null', 'null'],
     ['an id that would break a row', JSON.stringify({ ...event, id: 'evt_\u0000' })],
     ['a thin event of the second API', JSON.stringify({ ...event, object: 'v2.core.event' })],
