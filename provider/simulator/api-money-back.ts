@@ -2,7 +2,7 @@ import { Router } from 'express';
 import { noSuch } from './errors.ts';
 import type { Call } from './faults.ts';
 import { listDisputes, listRefunds } from './listing.ts';
-import { listDisputesParams, listRefundsParams, refundParams, retrieveObjectParams } from './params.ts';
+import { listMoneyBackParams, refundParams, retrieveObjectParams } from './params.ts';
 import type { DisputeRecord, RefundRecord, StripeObject } from './records.ts';
 import { createRefund } from './refunds.ts';
 import { renderDispute, renderRefund } from './render-money-back.ts';
@@ -28,7 +28,8 @@ export function createMoneyBackApi(simulator: Simulator): Router {
     route({
       operation: 'listRefunds',
       donationOf: (request) => donationOf(simulator, request.query),
-      run: (_work, request) => withParams(listRefundsParams, request, (params) => listRefunds(store, params)),
+      run: (_work, request) =>
+        withParams(listMoneyBackParams, request, (params) => listRefunds(store, params)),
     }),
   );
   router.get(
@@ -37,7 +38,7 @@ export function createMoneyBackApi(simulator: Simulator): Router {
       operation: 'listDisputes',
       donationOf: (request) => donationOf(simulator, request.query),
       run: (_work, request) =>
-        withParams(listDisputesParams, request, (params) => listDisputes(store, params, livemode)),
+        withParams(listMoneyBackParams, request, (params) => listDisputes(store, params, livemode)),
     }),
   );
 

@@ -3,13 +3,7 @@ import { invalidParameter, noSuch } from './errors.ts';
 import type { Answer } from './errors.ts';
 import type { Ledger } from './ledger.ts';
 import { inRange } from './params.ts';
-import type {
-  listDisputesParams,
-  listEventsParams,
-  listParams,
-  listRefundsParams,
-  searchParams,
-} from './params.ts';
+import type { listEventsParams, listMoneyBackParams, listParams, searchParams } from './params.ts';
 import type { DisputeRecord, IntentRecord, RefundRecord, StripeObject } from './records.ts';
 import { renderDispute, renderRefund } from './render-money-back.ts';
 import { renderIntent, renderList } from './render.ts';
@@ -94,13 +88,13 @@ function parseQuery(query: string): { field: string | null; value: string }[] | 
 
 type MoneyBack = RefundRecord | DisputeRecord;
 
-export function listRefunds(store: Store, params: z.output<typeof listRefundsParams>): Answer {
+export function listRefunds(store: Store, params: z.output<typeof listMoneyBackParams>): Answer {
   return listMoneyBack(store.refunds, { url: '/v1/refunds', kind: 'refund', render: renderRefund }, params);
 }
 
 export function listDisputes(
   store: Store,
-  params: z.output<typeof listDisputesParams>,
+  params: z.output<typeof listMoneyBackParams>,
   livemode: boolean,
 ): Answer {
   const render = (dispute: DisputeRecord): StripeObject => renderDispute(dispute, livemode);
@@ -111,7 +105,7 @@ export function listDisputes(
 function listMoneyBack<Item extends MoneyBack>(
   records: ReadonlyMap<string, Item>,
   { url, kind, render }: { url: string; kind: string; render: (record: Item) => StripeObject },
-  params: z.output<typeof listRefundsParams>,
+  params: z.output<typeof listMoneyBackParams>,
 ): Answer {
   const found = [...records.values()]
     .toReversed()

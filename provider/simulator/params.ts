@@ -78,12 +78,11 @@ export const refundParams = z.strictObject({
 });
 
 export const listParams = z.strictObject({ ...page, customer: z.string().optional() });
-export const listRefundsParams = z.strictObject({
+export const listMoneyBackParams = z.strictObject({
   ...page,
   payment_intent: z.string().optional(),
   charge: z.string().optional(),
 });
-export const listDisputesParams = listRefundsParams;
 export const retrieveObjectParams = z.strictObject({ expand });
 export const listEventsParams = z.strictObject({
   ...page,

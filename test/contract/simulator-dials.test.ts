@@ -225,7 +225,12 @@ describe('the dials of the simulator, seen through the adapter', () => {
 
   test('a dial at one half strikes about half of the calls', async () => {
     await simulator.turn({ error503: 0.5 });
-    const answers = await Promise.all(Array.from({ length: 200 }, () => provider.listPayments({ limit: 1 })));
+    const answers: Awaited<ReturnType<PaymentProvider['listPayments']>>[] = [];
+    // A few at a time: two hundred at once would measure this machine, not the dial.
+    for (let round = 0; round < 40; round += 1)
+      answers.push(
+        ...(await Promise.all(Array.from({ length: 5 }, () => provider.listPayments({ limit: 1 })))),
+      );
     const struck = answers.filter((answer) => answer.kind === 'unknown').length;
     expect(struck).toBe(await firedNow('error503'));
     expect(struck).toBeGreaterThan(60);
