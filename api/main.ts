@@ -8,29 +8,29 @@ import { runProcess } from '../platform/lifecycle.ts';
 import { createLogger } from '../platform/log.ts';
 import { createPool } from '../platform/postgres.ts';
 import { connectRedis } from '../platform/redis.ts';
-import { startRelay } from '../platform/relay.ts';
 import { startTelemetry } from '../platform/telemetry.ts';
 import { connectTemporal, taskQueues } from '../platform/temporal.ts';
 import { startOutboxRelay } from '../events/relay.ts';
+import { createStripeProvider, isLivemode } from '../provider/stripe/adapter.ts';
 import { campaignsRouter } from './campaigns/router.ts';
 import { findCampaign } from './campaigns/store.ts';
 import { createCampaignSnapshots } from './donations/campaign-snapshots.ts';
 import { openIdentity } from './donations/identity.ts';
 import { createRequestStore } from './donations/requests.ts';
 import { donationsRouter } from './donations/router.ts';
-import { REQUESTS_TABLE, startDonationWorkflow, type RequestRow } from './donations/start-workflows.ts';
 import { createSeenDonations } from './donations/seen-donations.ts';
 import { closeServer, createApp, listen } from './http/app.ts';
-import { deliverEvent, WEBHOOK_EVENTS_TABLE, type WebhookEventRow } from './payments/deliver-events.ts';
+import { createClientSecrets } from './payments/client-secret.ts';
 import { createInbox } from './payments/inbox.ts';
+import { createRefundStore } from './payments/refunds.ts';
 import { paymentsRouter } from './payments/router.ts';
+import { startWorkflowRelays } from './relays.ts';
 
 /** Connections of this process, per database; see docs/architecture for the whole budget. */
 const POOL_SIZE = { donations: 6, payments: 4, campaigns: 4 } as const;
 /** Somebody waits for the answer: a database that is silent is one that is away, and soon said to be. */
 const DATABASE_LIMITS = { statementTimeoutMs: 3_000, answerGraceMs: 500 } as const;
 const RELAY_CONCURRENCY = 64;
-const RELAY_POLL_MS = 1_000;
 
 const log = createLogger('api', configuredLogLevel());
 
@@ -75,47 +75,25 @@ await runProcess(log, async (opened) => {
       : opened.use('redis', connectRedis(config.REDIS_URL, config.NAME_PREFIX, log), (it) => it.disconnect());
   const redisBreaker = createBreaker('redis', log);
 
-  const queues = taskQueues(config.NAME_PREFIX);
-  const relayOptions = {
-    log,
-    concurrency: RELAY_CONCURRENCY,
-    leaseMs: policy.leaseMs,
-    pollMs: RELAY_POLL_MS,
-  };
-  const starts = opened.use(
-    'workflow starts',
-    startRelay<RequestRow>({
-      ...relayOptions,
-      pool: donations,
-      table: REQUESTS_TABLE,
-      receiver: temporal.breaker,
-      deliver: startDonationWorkflow({
-        temporal: temporal.client,
-        queues,
-        placement: config.PLACEMENT,
-        policy,
-        failpoint,
-      }),
-    }),
-    (it) => it.stop(),
-  );
-  const deliveries = opened.use(
-    'webhook deliveries',
-    startRelay<WebhookEventRow>({
-      ...relayOptions,
-      pool: payments,
-      table: WEBHOOK_EVENTS_TABLE,
-      receiver: temporal.breaker,
-      deliver: deliverEvent({
-        pool: payments,
-        temporal: temporal.client,
-        queues,
-        placement: config.PLACEMENT,
-        policy,
-        quietAfterOperationMs: policy.quietAfterOperationMs,
-        livemode: config.STRIPE_SECRET_KEY.includes('_live_'),
-        failpoint,
-      }),
+  const provider = createStripeProvider({
+    apiBase: config.STRIPE_API_BASE,
+    secretKey: config.STRIPE_SECRET_KEY,
+    timeoutMs: policy.providerCallTimeoutMs,
+  });
+  const relays = opened.use(
+    'workflow relays',
+    startWorkflowRelays({
+      donations,
+      payments,
+      temporal,
+      provider,
+      queues: taskQueues(config.NAME_PREFIX),
+      placement: config.PLACEMENT,
+      policy,
+      livemode: isLivemode(config.STRIPE_SECRET_KEY),
+      failpoint,
+      log,
+      concurrency: RELAY_CONCURRENCY,
     }),
     (it) => it.stop(),
   );
@@ -140,15 +118,21 @@ await runProcess(log, async (opened) => {
     },
     routers: [
       donationsRouter({
-        requests: createRequestStore(donations, failpoint, starts.wake),
+        requests: createRequestStore(donations, failpoint, {
+          stored: relays.starts.wake,
+          commanded: relays.donationCommands.wake,
+        }),
         campaigns: createCampaignSnapshots(donations, (id) => findCampaign(campaigns, id)),
         identity: await openIdentity(donations, config.INSTALLATION_SECRET),
         operatorToken: config.OPERATOR_TOKEN,
         seen: redis === null ? null : createSeenDonations(redis, redisBreaker),
+        clientSecretOf: createClientSecrets(payments, provider, log),
       }),
       paymentsRouter({
-        inbox: createInbox(payments, failpoint, deliveries.wake),
+        inbox: createInbox(payments, failpoint, relays.events.wake),
         webhookSecrets: config.STRIPE_WEBHOOK_SECRETS,
+        refunds: createRefundStore(payments, relays.paymentCommands.wake),
+        operatorToken: config.OPERATOR_TOKEN,
         log,
       }),
       campaignsRouter({ pool: campaigns, operatorToken: config.OPERATOR_TOKEN, outboxWritten: outbox.wake }),

@@ -86,6 +86,12 @@ export const FAILURES = {
     title: 'The authorization was released before the capture',
     retryable: false,
   },
+  cancelled_by_operator: {
+    status: 409,
+    title: 'The donation was cancelled by an operator',
+    retryable: false,
+  },
+  abandoned: { status: 409, title: 'The donor did not finish the payment in time', retryable: false },
   authorization_expired: {
     status: 409,
     title: 'The authorization expired before the capture',
@@ -108,6 +114,11 @@ export const FAILURES = {
     status: 504,
     title: 'The outcome of the payment could not be proven in time',
     retryable: false,
+  },
+  refund_in_flight: {
+    status: 503,
+    title: 'The provider has not confirmed another refund of this donation yet',
+    retryable: true,
   },
   payment_mismatch: { status: 409, title: 'The payment differs from what was pledged', retryable: false },
 

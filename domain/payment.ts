@@ -38,9 +38,9 @@ export type PaymentFacts = {
   readonly authorized: boolean;
   readonly capturedMinor: number;
   readonly closed: Closing | null;
-  /** By the provider's refund id. */
+  /** By our refund id; one that was asked for and not sent yet is pending, too. */
   readonly refunds: Readonly<Record<string, RefundFact>>;
-  /** By the provider's dispute id. */
+  /** By our dispute id. */
   readonly disputes: Readonly<Record<string, DisputeFact>>;
 };
 
@@ -50,7 +50,8 @@ export type PaymentEvent =
   | { readonly type: 'captured'; readonly amountMinor: number }
   | { readonly type: 'declined'; readonly code: string }
   | { readonly type: 'released'; readonly code: string }
-  | { readonly type: 'expired' }
+  /** Nobody captured in time: the provider ended it by itself, or we gave up waiting for the donor. */
+  | { readonly type: 'expired'; readonly code?: 'authorization_expired' | 'abandoned' }
   | RefundEvent
   | DisputeEvent;
 export type RefundEvent = { readonly type: 'refund'; readonly refundId: string } & RefundFact;
@@ -115,6 +116,28 @@ export function refundedMinor(facts: PaymentFacts): number {
   return sumMinor(facts.refunds, 'succeeded');
 }
 
+/** Promised to the donor, and not known to be given back yet. */
+export function reservedMinor(facts: PaymentFacts): number {
+  return sumMinor(facts.refunds, 'pending');
+}
+
+/** What can still be asked back: captured less given back, less promised, less what a bank took back for good. */
+export function refundableMinor(facts: PaymentFacts): number {
+  const gone = addMinor(addMinor(refundedMinor(facts), reservedMinor(facts)), lostToDisputesMinor(facts));
+  return Math.max(0, facts.capturedMinor - gone);
+}
+
+/** Why a refund of this amount cannot be asked for; null when it can. */
+export function refusalOfRefund(
+  facts: PaymentFacts,
+  amountMinor: number,
+): 'not_refundable' | 'dispute_open' | 'refund_exceeds_captured' | null {
+  if (facts.capturedMinor === 0) return 'not_refundable';
+  // While the bank decides, a refund would give the same money back a second time.
+  if (Object.values(facts.disputes).some(({ status }) => status === 'opened')) return 'dispute_open';
+  return amountMinor > refundableMinor(facts) ? 'refund_exceeds_captured' : null;
+}
+
 export function lostToDisputesMinor(facts: PaymentFacts): number {
   return sumMinor(facts.disputes, 'lost');
 }
@@ -144,7 +167,7 @@ export function decide(facts: PaymentFacts, event: PaymentEvent, late: LatePolic
       return close(facts, { as: 'FAILED', code: event.code }, []);
     // INITIATED, AUTHORIZED → EXPIRED
     case 'expired':
-      return close(facts, { as: 'EXPIRED', code: 'authorization_expired' }, []);
+      return close(facts, { as: 'EXPIRED', code: event.code ?? 'authorization_expired' }, []);
     // CAPTURED ⇄ PARTIALLY_REFUNDED ⇄ REFUNDED
     case 'refund': {
       const known = own(facts.refunds, event.refundId);

@@ -17,6 +17,9 @@ const donation = z.object({
   failureCode: z.string().nullable(),
 });
 const payment = z.object({ ...ids, ...money, from: z.string(), to: z.string(), version });
+const refund = z.object({ ...ids, ...money, refundId: z.uuid(), version });
+const dispute = z.object({ ...ids, ...money, disputeId: z.uuid(), version });
+const lateCapture = z.object({ ...ids, ...money, version });
 
 export const EVENTS = {
   'donation.pledged.v1': donation,
@@ -28,8 +31,16 @@ export const EVENTS = {
   'payment.authorized.v1': payment,
   'payment.captured.v1': payment,
   'payment.closed.v1': payment,
-  'payment.refund_changed.v1': payment,
-  'payment.dispute_changed.v1': payment,
+  'refund.requested.v1': refund,
+  'refund.succeeded.v1': refund,
+  'refund.failed.v1': refund,
+  'dispute.opened.v1': dispute,
+  'dispute.won.v1': dispute,
+  'dispute.lost.v1': dispute,
+  /** Money came after the donation had ended, and the campaign keeps it. */
+  'late_capture.kept.v1': lateCapture,
+  /** Money came that nobody may keep: it is on its way back. */
+  'late_capture.refunded.v1': lateCapture,
   'campaign.changed.v1': z.object({
     campaignId: z.uuid(),
     currency: z.string(),

@@ -27,7 +27,13 @@ const policy = z
         .default(DEFAULT_POLICY.localProviderCallTimeoutMs),
       retryInitialMs: z.number().int().positive().default(DEFAULT_POLICY.retryInitialMs),
       retryMaxMs: z.number().int().positive().default(DEFAULT_POLICY.retryMaxMs),
+      stepAttempts: z.number().int().positive().default(DEFAULT_POLICY.stepAttempts),
+      resolvePausesMs: z
+        .array(z.number().int().positive())
+        .min(1)
+        .default([...DEFAULT_POLICY.resolvePausesMs]),
       abandonAfterMs: z.number().int().positive().default(DEFAULT_POLICY.abandonAfterMs),
+      giveUpAfterMs: z.number().int().positive().default(DEFAULT_POLICY.giveUpAfterMs),
       /** How long an operation of ours keeps the provider's events of its payment waiting. */
       quietAfterOperationMs: z.number().int().nonnegative().default(2_000),
       /** A row this old that nobody has claimed belongs to a process that died: the sweeper takes it. */

@@ -33,3 +33,14 @@ export function isDataError(error: unknown): boolean {
     /^(22|23)[0-9A-Z]{3}$/.test(error.code)
   );
 }
+
+/** Somebody else's row was first (23505). */
+export function isUniqueViolation(error: unknown, constraint: string): boolean {
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    error.code === '23505' &&
+    'constraint' in error &&
+    error.constraint === constraint
+  );
+}

@@ -1,7 +1,6 @@
 /** The third process of one machine: takes over what died with its process, and consumes events. */
 import type { Pool } from 'pg';
-import { deliverEvent, WEBHOOK_EVENTS_TABLE, type WebhookEventRow } from '../api/payments/deliver-events.ts';
-import { REQUESTS_TABLE, startDonationWorkflow, type RequestRow } from '../api/donations/start-workflows.ts';
+import { startWorkflowRelays } from '../api/relays.ts';
 import { startOutboxRelay } from '../events/relay.ts';
 import { configuredLogLevel, loadConfig } from '../platform/config.ts';
 import { createFailpoint } from '../platform/failpoint.ts';
@@ -9,10 +8,11 @@ import { runProcess } from '../platform/lifecycle.ts';
 import { createLogger } from '../platform/log.ts';
 import { createPool } from '../platform/postgres.ts';
 import { connectBroker } from '../platform/rabbit.ts';
-import { startRelay } from '../platform/relay.ts';
 import { startTelemetry } from '../platform/telemetry.ts';
 import { connectTemporal, taskQueues } from '../platform/temporal.ts';
+import { createStripeProvider, isLivemode } from '../provider/stripe/adapter.ts';
 import { consumeCampaignEvents } from './campaign-events.ts';
+import { consumeNotices } from './notices.ts';
 import { consumeReceipts } from './receipts.ts';
 import { startOpsServer } from './ops-server.ts';
 import { redeliverEvents, restartMissingWorkflows } from './sweeper.ts';
@@ -32,22 +32,22 @@ await runProcess(log, async (opened) => {
     'TEMPORAL_ADDRESS',
     'STRIPE_SECRET_KEY',
   ]);
-  const { POLICY: policy, PLACEMENT: placement } = config;
+  const policy = config.POLICY;
   const failpoint = createFailpoint(config.FAILPOINTS_DIR);
   const telemetry = opened.use(
     'telemetry',
     startTelemetry('background', config.OTEL_EXPORTER_OTLP_ENDPOINT),
     (it) => it.shutdown(),
   );
-  const pool = (name: string, url: string): Pool =>
+  const openPool = (name: string, url: string): Pool =>
     opened.use(`${name} pool`, createPool({ url, max: POOL_SIZE, name: `background-${name}` }), (it) =>
       it.end(),
     );
-  const donations = pool('donations', config.DONATIONS_DATABASE_URL);
-  const payments = pool('payments', config.PAYMENTS_DATABASE_URL);
-  const campaigns = pool('campaigns', config.CAMPAIGNS_DATABASE_URL);
-  const notifications = pool('notifications', config.NOTIFICATIONS_DATABASE_URL);
-  const { client: temporal, breaker: receiver } = opened.use(
+  const donations = openPool('donations', config.DONATIONS_DATABASE_URL);
+  const payments = openPool('payments', config.PAYMENTS_DATABASE_URL);
+  const campaigns = openPool('campaigns', config.CAMPAIGNS_DATABASE_URL);
+  const notifications = openPool('notifications', config.NOTIFICATIONS_DATABASE_URL);
+  const temporal = opened.use(
     'temporal',
     connectTemporal(config.TEMPORAL_ADDRESS, config.TEMPORAL_NAMESPACE, telemetry, log),
     (it) => it.close(),
@@ -62,61 +62,42 @@ await runProcess(log, async (opened) => {
   if (broker !== null) {
     await consumeCampaignEvents(broker, donations);
     await consumeReceipts(broker, notifications);
+    await consumeNotices(broker, notifications);
   }
 
-  const queues = taskQueues(config.NAME_PREFIX);
   // Rows that are fresh belong to the process that wrote them; what stays due for longer lost its process.
-  const sweep = {
+  const minOverdueMs = policy.sweepAfterMs;
+  const sweep = startWorkflowRelays({
+    donations,
+    payments,
+    temporal,
+    provider: createStripeProvider({
+      apiBase: config.STRIPE_API_BASE,
+      secretKey: config.STRIPE_SECRET_KEY,
+      timeoutMs: policy.providerCallTimeoutMs,
+    }),
+    queues: taskQueues(config.NAME_PREFIX),
+    placement: config.PLACEMENT,
+    policy,
+    livemode: isLivemode(config.STRIPE_SECRET_KEY),
+    failpoint,
     log,
     concurrency: RELAY_CONCURRENCY,
-    leaseMs: policy.leaseMs,
-    pollMs: 1_000,
-    minOverdueMs: policy.sweepAfterMs,
-  };
-  const relays = [
-    startRelay<RequestRow>({
-      ...sweep,
-      pool: donations,
-      table: REQUESTS_TABLE,
-      receiver,
-      deliver: startDonationWorkflow({ temporal, queues, placement, policy, failpoint }),
-    }),
-    startRelay<WebhookEventRow>({
-      ...sweep,
-      pool: payments,
-      table: WEBHOOK_EVENTS_TABLE,
-      receiver,
-      deliver: deliverEvent({
-        pool: payments,
-        temporal,
-        queues,
-        placement,
-        policy,
-        quietAfterOperationMs: policy.quietAfterOperationMs,
-        livemode: config.STRIPE_SECRET_KEY.includes('_live_'),
-        failpoint,
-      }),
-    }),
-    ...Object.entries({ donations, payments, campaigns }).map(([service, outbox]) =>
-      startOutboxRelay({
-        service,
-        pool: outbox,
-        broker,
-        failpoint,
-        log,
-        leaseMs: policy.leaseMs,
-        minOverdueMs: policy.sweepAfterMs,
-      }),
-    ),
-  ];
-  for (const relay of relays) opened.use('sweep', relay, (it) => it.stop());
+    minOverdueMs,
+  });
+  opened.use('workflow relays', sweep, (it) => it.stop());
+  for (const [service, pool] of Object.entries({ donations, payments, campaigns })) {
+    const { leaseMs } = policy;
+    const outbox = startOutboxRelay({ service, pool, broker, failpoint, log, leaseMs, minOverdueMs });
+    opened.use(`${service} outbox`, outbox, (it) => it.stop());
+  }
 
   const housekeeping = setInterval(() => {
     redeliverEvents(payments, policy.redeliverAfterMs).catch((err: unknown) =>
       log.warn({ err }, 'events could not be put back'),
     );
-    restartMissingWorkflows(donations, temporal, policy.missingWorkflowAfterMs, log).catch((err: unknown) =>
-      log.warn({ err }, 'missing workflows could not be looked for'),
+    restartMissingWorkflows(donations, temporal.client, policy.missingWorkflowAfterMs, log).catch(
+      (err: unknown) => log.warn({ err }, 'missing workflows could not be looked for'),
     );
   }, HOUSEKEEPING_MS);
   opened.use('housekeeping', housekeeping, (it) => clearInterval(it));
@@ -124,7 +105,7 @@ await runProcess(log, async (opened) => {
   const ready = async (): Promise<void> => {
     await Promise.all([donations, payments, campaigns, notifications].map((it) => it.query('SELECT 1')));
   };
-  const breakers = [receiver, ...(broker ? [broker.breaker] : [])];
+  const breakers = [temporal.breaker, ...(broker ? [broker.breaker] : [])];
   const ops = await startOpsServer(config.OPS_PORT, config.HOST, log, ready, breakers);
   opened.use('ops server', ops, (it) => it.close());
   return { port: ops.port };

@@ -2,17 +2,11 @@
  * Where each activity runs. `queues`: every service's own task queue. `local`: one worker reaches every database, so the
  * happy path runs as local activities, which cost no state transitions.
  */
-import {
-  ActivityFailure,
-  ApplicationFailure,
-  isCancellation,
-  proxyActivities,
-  proxyLocalActivities,
-  TemporalFailure,
-} from '@temporalio/workflow';
+import { proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
 import type { DonationPolicy, Placement } from '../domain/donation.ts';
 import { NON_RETRYABLE_TYPES } from '../domain/failures.ts';
 import type { Queues } from './messages.ts';
+import { isUnknownOutcome } from './outcomes.ts';
 import type { Activities, CampaignActivities, DonationActivities, PaymentActivities } from './ports.ts';
 
 const DATABASE_STEP_LIMIT = '10 seconds';
@@ -23,23 +17,34 @@ export function activitiesFor(placement: Placement, policy: DonationPolicy, queu
     maximumInterval: policy.retryMaxMs,
     nonRetryableErrorTypes: [...NON_RETRYABLE_TYPES],
   };
-  // Twice the provider's limit: authorize makes two calls.
+  const step = { startToCloseTimeout: DATABASE_STEP_LIMIT, retry };
+  // Up to five calls: create and confirm, each looked up before, by search and by list. After the last try the outcome
+  // counts as unknown, and the workflow asks for it on timers of its own.
   const payments = proxyActivities<PaymentActivities>({
     taskQueue: queues.payments,
-    startToCloseTimeout: policy.providerCallTimeoutMs * 2 + 5_000,
-    retry,
+    startToCloseTimeout: policy.providerCallTimeoutMs * 5 + 5_000,
+    retry: { ...retry, maximumAttempts: policy.stepAttempts },
   });
+  const provided = pick(payments, ['release', 'applyProviderEvent', 'look', 'makeRefund']);
+  const recorded = pick(proxyActivities<PaymentActivities>({ ...step, taskQueue: queues.payments }), [
+    'currentPayment',
+    'settleLateMoney',
+  ]);
 
   if (placement === 'queues') {
-    const step = { startToCloseTimeout: DATABASE_STEP_LIMIT, retry };
     return {
+      ...provided,
+      ...recorded,
       ...pick(proxyActivities<DonationActivities>({ ...step, taskQueue: queues.donations }), [
         'persistPledge',
         'claimCapture',
         'recordOutcome',
       ]),
-      ...pick(proxyActivities<CampaignActivities>({ ...step, taskQueue: queues.campaigns }), ['addToTotals']),
-      ...pick(payments, ['authorize', 'capture', 'release', 'applyProviderEvent']),
+      ...pick(proxyActivities<CampaignActivities>({ ...step, taskQueue: queues.campaigns }), [
+        'addToTotals',
+        'isOpen',
+      ]),
+      ...pick(payments, ['authorize', 'capture']),
     };
   }
 
@@ -53,11 +58,11 @@ export function activitiesFor(placement: Placement, policy: DonationPolicy, queu
     retry: { ...retry, maximumAttempts: 1 },
   });
   return {
-    ...pick(steps, ['persistPledge', 'claimCapture', 'recordOutcome', 'addToTotals']),
+    ...provided,
+    ...recorded,
+    ...pick(steps, ['persistPledge', 'claimCapture', 'recordOutcome', 'addToTotals', 'isOpen']),
     authorize: (order) => orElse(firstTry.authorize(order), () => payments.authorize(order)),
     capture: (donationId) => orElse(firstTry.capture(donationId), () => payments.capture(donationId)),
-    release: payments.release,
-    applyProviderEvent: payments.applyProviderEvent,
   };
 }
 
@@ -65,10 +70,7 @@ async function orElse<T>(tried: Promise<T>, again: () => Promise<T>): Promise<T>
   try {
     return await tried;
   } catch (error) {
-    // A local activity rejects with its own failure, a regular one wraps it.
-    const cause = error instanceof ActivityFailure ? error.cause : error;
-    const definitive = cause instanceof ApplicationFailure && cause.nonRetryable === true;
-    if (definitive || isCancellation(error) || !(cause instanceof TemporalFailure)) throw error;
+    if (!isUnknownOutcome(error)) throw error;
     return await again();
   }
 }

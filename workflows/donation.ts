@@ -1,21 +1,29 @@
 /** One donation, from the accepted request to CAPTURED, FAILED or EXPIRED. */
-import { CancellationScope, isCancellation } from '@temporalio/workflow';
+import { CancellationScope, isCancellation, setHandler } from '@temporalio/workflow';
 import type { DonationInput } from '../domain/donation.ts';
+import { RANK } from '../domain/payment.ts';
 import { pledgedEntry } from '../domain/totals.ts';
 import { activitiesFor } from './activities.ts';
 import { askForAttention } from './attention.ts';
-import type { Queues } from './messages.ts';
+import { cancelSignal, type Queues } from './messages.ts';
+import { untilKnown } from './outcomes.ts';
 import { followPayment } from './payment-progress.ts';
+import type { PaymentView } from './ports.ts';
 import { settle, type Settled } from './settle.ts';
 import { createUndoStack } from './undo-stack.ts';
 
 export async function donation(input: DonationInput & { readonly queues: Queues }): Promise<Settled> {
   const { donationId, campaignId, amountMinor, currency, paymentMethod, policy } = input;
   const activities = activitiesFor(input.placement, policy, input.queues);
-  const payment = followPayment(activities);
+  const payment = followPayment(donationId, activities, policy);
   const undo = createUndoStack();
   const order = { donationId, campaignId, amountMinor, currency, paymentMethod };
   let reason = 'abandoned';
+  let claimed = false;
+  let cancelled = false;
+  setHandler(cancelSignal, () => {
+    cancelled = true;
+  });
 
   const pledge = async (): Promise<void> => {
     await activities.persistPledge(donationId);
@@ -23,26 +31,32 @@ export async function donation(input: DonationInput & { readonly queues: Queues 
   };
 
   const give = async (): Promise<void> => {
-    undo.push(async () => payment.note(await activities.release({ order, code: reason })));
+    undo.push(async () => {
+      const release = () => activities.release({ order, code: reason });
+      payment.note(await untilKnown(release, policy, () => isEnded(payment.latest())));
+    });
     // Half a pledge could not be undone: FAILED is recorded on it, and takes out of the totals what it put there.
     await CancellationScope.nonCancellable(pledge);
-    const authorized = await payment.reach(
-      'AUTHORIZED',
-      () => activities.authorize(order),
-      policy.abandonAfterMs,
-    );
-    if (authorized.status !== 'AUTHORIZED') return;
+    const limitMs = policy.abandonAfterMs;
+    const stop = (): boolean => cancelled;
+    const authorized = await payment.reach('AUTHORIZED', () => activities.authorize(order), {
+      stop,
+      limitMs,
+    });
+    if (cancelled) reason = 'cancelled_by_donor';
+    if (cancelled || authorized.status !== 'AUTHORIZED') return;
 
-    if (!(await activities.claimCapture({ donationId, version: authorized.version }))) {
+    claimed = await activities.claimCapture({ donationId, authorizedVersion: authorized.version });
+    if (!claimed) {
       reason = 'cancelled_by_donor';
       return;
     }
-    await payment.reach('CAPTURED', () => activities.capture(donationId), policy.abandonAfterMs);
+    await payment.reach('CAPTURED', () => activities.capture(donationId), { stop: () => false, limitMs });
   };
 
   const finish = async (): Promise<Settled> => {
-    if (isOpen(payment.latest().status) || payment.latest().needsRelease) await undo.run();
-    return await settle(donationId, payment, activities);
+    if (!isEnded(payment.latest())) await undo.run();
+    return await settle(order, payment, activities, claimed);
   };
 
   const giveOrUndo = async (): Promise<Settled> => {
@@ -65,6 +79,7 @@ export async function donation(input: DonationInput & { readonly queues: Queues 
   }
 }
 
-function isOpen(status: Settled['status']): boolean {
-  return status === 'INITIATED' || status === 'AUTHORIZED';
+/** Nothing is held, and nothing can be confirmed later: captured, or closed here and at the provider. */
+function isEnded({ status, needsRelease }: PaymentView): boolean {
+  return RANK[status] >= RANK.FAILED && !needsRelease;
 }

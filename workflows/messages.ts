@@ -1,14 +1,22 @@
 /** Names shared by the workflows and those who start or signal them. */
 import { defineSignal } from '@temporalio/workflow';
-import type { DonationPolicy, Placement } from '../domain/donation.ts';
+import type { DonationPolicy } from '../domain/donation.ts';
 import type { PaymentOrder } from './ports.ts';
 
 /** A stored provider event that may prove something new. Carries the id alone: the object is fetched. */
 export const providerEventSignal = defineSignal<[eventId: string]>('providerEvent');
 
+/** The donor's cancel has won over the capture; it is written down already. */
+export const cancelSignal = defineSignal('cancelDonation');
+
+/** There may be something new at the provider: ask for all of it. */
+export const lookSignal = defineSignal('look');
+
+/** Something was written down that has to be done: a refund. */
+export const workSignal = defineSignal('work');
+
 export type AftercareInput = {
   readonly order: PaymentOrder;
-  readonly placement: Placement;
   readonly policy: DonationPolicy;
   readonly queues: Queues;
 };

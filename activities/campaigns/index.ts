@@ -59,6 +59,13 @@ export function createCampaignActivities(deps: CampaignActivityDeps): CampaignAc
       failpoint('totals.committed');
       outboxWritten();
     },
+
+    isOpen: async (campaignId) => {
+      const { rowCount } = await pool.query(`SELECT FROM campaigns WHERE id = $1 AND status = 'open'`, [
+        campaignId,
+      ]);
+      return rowCount === 1;
+    },
   };
 }
 

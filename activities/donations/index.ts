@@ -51,7 +51,7 @@ export function createDonationActivities({
       outboxWritten();
     },
 
-    claimCapture: async ({ donationId, version }) =>
+    claimCapture: async ({ donationId, authorizedVersion }) =>
       transaction(pool, async (client) => {
         const { rowCount } = await client.query({
           name: 'capture-claim',
@@ -60,14 +60,22 @@ export function createDonationActivities({
           values: [donationId],
         });
         if (rowCount !== 1) return false;
-        await mirror(client, { donationId, status: 'AUTHORIZED', version, failureCode: null });
+        if (authorizedVersion !== null)
+          await mirror(client, {
+            donationId,
+            status: 'AUTHORIZED',
+            version: authorizedVersion,
+            failureCode: null,
+          });
         return true;
       }),
 
     recordOutcome: async (outcome) => {
       await transaction(pool, async (client) => {
-        const changed = await mirror(client, outcome);
-        if (changed !== undefined) await announce(client, changed, OUTCOME_EVENT[outcome.status]);
+        const mirrored = await mirror(client, outcome);
+        // A promised refund or a dispute leaves the status as it is: that is no news of the donation.
+        if (mirrored !== undefined && mirrored.status_before !== mirrored.status)
+          await announce(client, mirrored, OUTCOME_EVENT[outcome.status]);
       });
       failpoint('outcome.committed');
       outboxWritten();
@@ -89,11 +97,13 @@ const OUTCOME_EVENT: Readonly<Record<PaymentStatus, EventType & `donation.${stri
 async function mirror(
   client: ClientBase,
   { donationId, status, version, failureCode }: Parameters<DonationActivities['recordOutcome']>[0],
-): Promise<PledgeRow | undefined> {
-  const { rows } = await client.query<PledgeRow>({
+): Promise<(PledgeRow & { readonly status_before: string }) | undefined> {
+  const { rows } = await client.query<PledgeRow & { readonly status_before: string }>({
     name: 'pledge-mirror',
-    text: `UPDATE pledges SET status = $2, version = $3, failure_code = $4, updated_at = now()
-           WHERE id = $1 AND version < $3 RETURNING ${PLEDGE_COLUMNS}`,
+    // Locked before it is read: the status before must be the one that this very update replaces.
+    text: `WITH before AS (SELECT id AS pledge_id, status AS status_before FROM pledges WHERE id = $1 FOR NO KEY UPDATE)
+           UPDATE pledges SET status = $2, version = $3, failure_code = $4, updated_at = now()
+           FROM before WHERE id = pledge_id AND version < $3 RETURNING ${PLEDGE_COLUMNS}, status_before`,
     values: [donationId, status, version, failureCode],
   });
   return rows[0];

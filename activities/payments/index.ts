@@ -4,13 +4,19 @@ import type { Pool } from 'pg';
 import type { FailureCode } from '../../domain/failures.ts';
 import { statusOf } from '../../domain/payment.ts';
 import type { Failpoint } from '../../platform/failpoint.ts';
-import type { RateTokens } from '../../platform/rate-tokens.ts';
 import { transaction } from '../../platform/postgres.ts';
+import type { RateTokens } from '../../platform/rate-tokens.ts';
 import type { PaymentProvider, ProviderPayment } from '../../provider/port.ts';
 import type { PaymentActivities, PaymentOrder, PaymentView } from '../../workflows/ports.ts';
-import { applyEvents, lockPayment, viewOf, type Payment } from './facts.ts';
-import { currentView, failure, runOperation, type Proof, type Step } from './operations.ts';
+import { applyEvents } from './book/facts.ts';
+import { lockPayment, type Payment } from './book/payment.ts';
+import { currentView, viewOf } from './book/view.ts';
+import { settleLateMoney } from './late-money.ts';
+import { lookAtPayment } from './look.ts';
+import { failure, OPERATION_LIMITS, runOperation, type OperationLimits, type Step } from './operations.ts';
+import { createStep, stepOn } from './payment-steps.ts';
 import { applyStoredEvent } from './provider-events.ts';
+import { refundStep } from './refund-step.ts';
 
 export type PaymentActivityDeps = {
   readonly pool: Pool;
@@ -22,6 +28,7 @@ export type PaymentActivityDeps = {
   readonly localCalls: RateTokens;
   /** Of the activity that runs; Temporal's own in a worker. */
   readonly call: () => ActivityCall;
+  readonly limits?: OperationLimits;
 };
 
 export type ActivityCall = {
@@ -30,37 +37,17 @@ export type ActivityCall = {
   readonly signal: AbortSignal;
 };
 
-/** A payment created this long before our row still belongs to it: clocks differ. */
-const CLOCK_SKEW_MS = 300_000;
-
 export function createPaymentActivities(deps: PaymentActivityDeps): PaymentActivities {
   const { pool, provider, failpoint } = deps;
+  const signal = (): AbortSignal => deps.call().signal;
 
-  const run = async (step: Step): Promise<PaymentView> => {
-    const view = await runOperation(pool, failpoint, step);
+  const run = async <T>(step: Step<T>): Promise<PaymentView> => {
+    const view = await runOperation({ pool, failpoint, limits: deps.limits ?? OPERATION_LIMITS }, step);
     deps.outboxWritten();
     return view;
   };
-
-  const create = (order: PaymentOrder): Step => ({
-    operation: 'create',
-    donationId: order.donationId,
-    call: (key) => provider.createPayment(order, key, deps.call().signal),
-    look: (startedAt) => findCreated(provider, order.donationId, startedAt, deps.call().signal),
-  });
-
-  const onPayment = (
-    operation: 'confirm' | 'capture' | 'release',
-    donationId: string,
-    id: string,
-    releaseCode?: string,
-  ): Step => ({
-    operation,
-    donationId,
-    ...(releaseCode === undefined ? {} : { releaseCode }),
-    call: (key) => CALL[operation](provider, id, key, deps.call().signal),
-    look: () => retrieve(provider, id, deps.call().signal),
-  });
+  const on = (operation: 'confirm' | 'capture' | 'release', payment: Payment): Promise<PaymentView> =>
+    run(stepOn(provider, operation, payment.donationId, providerIdOf(payment), signal));
 
   return {
     authorize: async (order) => {
@@ -68,19 +55,19 @@ export function createPaymentActivities(deps: PaymentActivityDeps): PaymentActiv
       let payment = await openPayment(pool, order);
       if (statusOf(payment.facts) !== 'INITIATED') return await currentView(pool, order.donationId);
       if (payment.providerPaymentId === null) {
-        await run(create(order));
+        await run(createStep(provider, order, signal));
         payment = await openPayment(pool, order);
         // Closed meanwhile: what was created is the release's to cancel.
         if (statusOf(payment.facts) !== 'INITIATED') return await currentView(pool, order.donationId);
       }
-      return await run(onPayment('confirm', order.donationId, providerIdOf(payment)));
+      return await on('confirm', payment);
     },
 
     capture: async (donationId) => {
       takeLocalToken(deps);
       const payment = await readPayment(pool, donationId);
       if (statusOf(payment.facts) !== 'AUTHORIZED') return await currentView(pool, donationId);
-      return await run(onPayment('capture', donationId, providerIdOf(payment)));
+      return await on('capture', payment);
     },
 
     release: async ({ order, code }) => {
@@ -91,28 +78,53 @@ export function createPaymentActivities(deps: PaymentActivityDeps): PaymentActiv
         deps.outboxWritten();
         if (closed !== null) return closed;
         // It may exist with its answer lost; settle that first, so that there is something to cancel.
-        await run(create(order));
+        const settled = await run(createStep(provider, order, signal));
         payment = await openPayment(pool, order);
+        if (payment.providerPaymentId === null) return settled;
       }
-      return await run(onPayment('release', order.donationId, providerIdOf(payment), code));
+      await pool.query(
+        'UPDATE payments SET release_code = coalesce(release_code, $2), updated_at = now() WHERE id = $1',
+        [order.donationId, code],
+      );
+      return await on('release', payment);
     },
 
-    applyProviderEvent: async (eventId) => {
-      const view = await applyStoredEvent({ ...deps, attempt: deps.call().attempt }, eventId);
+    applyProviderEvent: async ({ eventId, donationId }) => {
+      const { attempt } = deps.call();
+      const view = await applyStoredEvent({ ...deps, attempt, signal: signal() }, eventId, donationId);
+      deps.outboxWritten();
+      return view;
+    },
+
+    look: async (donationId) => {
+      const view = await lookAtPayment(pool, provider, donationId, signal());
+      deps.outboxWritten();
+      return view;
+    },
+
+    currentPayment: async (order) => {
+      await openPayment(pool, order);
+      return await currentView(pool, order.donationId);
+    },
+
+    makeRefund: async ({ donationId, refundId }) => {
+      const payment = await readPayment(pool, donationId);
+      const refund = payment.refunds.find(({ id }) => id === refundId);
+      if (refund === undefined)
+        throw failure('invariant_broken', `refund ${refundId} of ${donationId} does not exist`);
+      const { amountMinor } = refund;
+      const { currency } = payment.facts;
+      const order = { donationId, refundId, paymentId: providerIdOf(payment), amountMinor, currency };
+      return await run(refundStep(provider, order, signal));
+    },
+
+    settleLateMoney: async (late) => {
+      const view = await settleLateMoney(pool, late);
       deps.outboxWritten();
       return view;
     },
   };
 }
-
-const CALL = {
-  confirm: (provider: PaymentProvider, id: string, key: string, signal: AbortSignal) =>
-    provider.confirmPayment(id, key, signal),
-  capture: (provider: PaymentProvider, id: string, key: string, signal: AbortSignal) =>
-    provider.capturePayment(id, key, signal),
-  release: (provider: PaymentProvider, id: string, key: string, signal: AbortSignal) =>
-    provider.cancelPayment(id, key, signal),
-} as const;
 
 function takeLocalToken({ call, localCalls }: PaymentActivityDeps): void {
   if (!call().isLocal || localCalls.take()) return;
@@ -139,10 +151,10 @@ async function readPayment(pool: Pool, donationId: string): Promise<Payment> {
   return payment;
 }
 
-function providerIdOf(payment: Payment): string {
-  if (payment.providerPaymentId === null)
-    throw failure('invariant_broken', `payment ${payment.donationId} has no provider id`);
-  return payment.providerPaymentId;
+function providerIdOf({ donationId, providerPaymentId }: Payment): string {
+  if (providerPaymentId === null)
+    throw failure('invariant_broken', `payment ${donationId} has no provider id`);
+  return providerPaymentId;
 }
 
 /**
@@ -158,53 +170,8 @@ async function closeUncreated(pool: Pool, donationId: string, code: string): Pro
       [donationId],
     );
     if (rowCount !== 0) return null;
-    return await viewOf(
-      client,
-      await applyEvents(client, payment, [{ type: 'released', code }], 'operation:release:0'),
-    );
+    const end =
+      code === 'abandoned' ? ({ type: 'expired', code } as const) : ({ type: 'released', code } as const);
+    return await viewOf(client, await applyEvents(client, payment, [end], { text: 'operation:release:0' }));
   });
-}
-
-async function retrieve(provider: PaymentProvider, id: string, signal: AbortSignal): Promise<Proof> {
-  const answer = await provider.retrievePayment(id, signal);
-  switch (answer.kind) {
-    case 'yes':
-      return { kind: 'object', object: answer.payment };
-    case 'unknown':
-      return answer;
-    case 'our_fault':
-    case 'declined':
-    case 'wrong_state':
-      throw failure(
-        'provider_rejected',
-        `payment ${id} cannot be read: ${'code' in answer ? answer.code : answer.kind}`,
-      );
-    default:
-      return answer satisfies never;
-  }
-}
-
-async function findCreated(
-  provider: PaymentProvider,
-  donationId: string,
-  startedAt: Date,
-  signal: AbortSignal,
-): Promise<Proof> {
-  const found = await provider.findByDonation(
-    donationId,
-    new Date(startedAt.getTime() - CLOCK_SKEW_MS),
-    signal,
-  );
-  switch (found.kind) {
-    case 'yes': {
-      const object = found.payments[0];
-      return object === undefined ? { kind: 'absent' } : { kind: 'object', object };
-    }
-    case 'unknown':
-      return found;
-    case 'our_fault':
-      throw failure('provider_rejected', `payments cannot be listed: ${found.status} ${found.code}`);
-    default:
-      return found satisfies never;
-  }
 }

@@ -1,7 +1,7 @@
 /** From the provider's object to what it proves, and to whether it is the payment we asked for. */
 import type { PaymentEvent } from '../../domain/payment.ts';
 import type { ProviderPayment } from '../../provider/port.ts';
-import type { Payment } from './facts.ts';
+import type { Payment } from './book/payment.ts';
 
 /** Reasons by which Stripe itself ends an authorization that nobody captured. */
 const EXPIRY_REASONS: ReadonlySet<string> = new Set(['automatic', 'expired']);
@@ -16,6 +16,7 @@ export function eventsProvenBy(object: ProviderPayment, releaseCode: string | nu
     case 'canceled':
       if (object.cancellationReason !== null && EXPIRY_REASONS.has(object.cancellationReason))
         return [{ type: 'expired' }];
+      if (releaseCode === 'abandoned') return [{ type: 'expired', code: 'abandoned' }];
       return [
         {
           type: 'released',

@@ -1,13 +1,15 @@
 /** Applies a stored provider event: the event says where to look, the fetched object says what is true. */
-import { ApplicationFailure } from '@temporalio/common';
-import type { ClientBase, Pool } from 'pg';
-import type { FailureCode } from '../../domain/failures.ts';
+import type { Pool } from 'pg';
 import type { Failpoint } from '../../platform/failpoint.ts';
 import { transaction } from '../../platform/postgres.ts';
-import type { PaymentProvider, ProviderPayment } from '../../provider/port.ts';
+import type { OurFaultAnswer, PaymentProvider, ProviderPayment, UnknownAnswer } from '../../provider/port.ts';
 import type { PaymentView } from '../../workflows/ports.ts';
-import { applyEvents, lockPayment, markForReview, viewOf, type Payment } from './facts.ts';
-import { eventsProvenBy, mismatchOf } from './observation.ts';
+import { markForReview } from './book/facts.ts';
+import { lockPayment, type Payment } from './book/payment.ts';
+import { viewOf } from './book/view.ts';
+import { eventsProvenBy } from './observation.ts';
+import { notKnownYet } from './operations.ts';
+import { applyTruth, fetchReversals, type Reversals } from './truth.ts';
 
 type Deps = {
   readonly pool: Pool;
@@ -16,12 +18,13 @@ type Deps = {
   /** The payment that a stored, verified event carries; null when it carries none. */
   readonly readSnapshot: (payload: string) => ProviderPayment | null;
   readonly attempt: number;
+  readonly signal: AbortSignal;
 };
 
 type EventRow = {
   event_id: string;
+  type: string;
   object_id: string;
-  donation_id: string | null;
   payload: string;
   processed_at: Date | null;
 };
@@ -32,92 +35,88 @@ type EventRow = {
  */
 const FETCHES_BEFORE_SNAPSHOT = 3;
 
-export async function applyStoredEvent(deps: Deps, eventId: string): Promise<PaymentView | null> {
+/** `donationId` is whom the relay has matched the event with; null for one that names another donation. */
+export async function applyStoredEvent(
+  deps: Deps,
+  eventId: string,
+  donationId: string,
+): Promise<PaymentView | null> {
   const { pool } = deps;
-  const { rows } = await pool.query<EventRow>(
-    'SELECT event_id, object_id, donation_id, payload, processed_at FROM webhook_events WHERE event_id = $1',
-    [eventId],
+  const { rows } = await pool.query<EventRow & { provider_payment_id: string | null }>(
+    `SELECT event_id, type, object_id, payload, processed_at, provider_payment_id
+     FROM webhook_events e, payments p WHERE event_id = $1 AND p.id = $2
+       AND (e.object_id = p.provider_payment_id OR e.donation_id IS NULL OR e.donation_id = p.id)`,
+    [eventId, donationId],
   );
   const event = rows[0];
-  if (event === undefined) throw new Error(`event ${eventId} is not stored`);
-  const donationId = await donationOf(pool, event);
-  if (donationId === null) return null;
+  if (event === undefined) return null;
 
-  const fetched = event.processed_at === null ? await fetchObject(deps, event) : null;
+  const fetched = event.processed_at === null ? await fetchTruth(deps, event) : null;
   const view = await transaction(pool, async (client) => {
-    let payment = await lockPayment(client, donationId);
-    if (payment === null) return null;
-    let outcome = 'applied';
-    if (fetched !== null) {
-      payment = await applyFetched(client, payment, fetched, eventId);
-      if (payment.needsReview !== null) outcome = 'needs_review';
-      await client.query(
-        `UPDATE webhook_events SET processed_at = now(), outcome = $2, delivered_at = coalesce(delivered_at, now())
-         WHERE event_id = $1 AND processed_at IS NULL`,
-        [eventId, outcome],
-      );
-    }
-    return await viewOf(client, payment);
+    const locked = await lockPayment(client, donationId);
+    if (locked === null) return null;
+    if (fetched === null) return await viewOf(client, locked);
+    const applied = await applyFetched(client, locked, fetched, eventId);
+    const doubted = locked.needsReview === null && applied.needsReview !== null;
+    await client.query(
+      `UPDATE webhook_events SET processed_at = now(), outcome = $2, delivered_at = coalesce(delivered_at, now())
+       WHERE event_id = $1 AND processed_at IS NULL`,
+      [eventId, doubted ? 'needs_review' : 'applied'],
+    );
+    return await viewOf(client, applied);
   });
   deps.failpoint('event.applied');
   return view;
 }
 
-/** By the provider's id, or by our own in its metadata while we do not know the provider's yet. */
-async function donationOf(pool: Pool, event: EventRow): Promise<string | null> {
-  const { rows } = await pool.query<{ id: string }>(
-    'SELECT id FROM payments WHERE provider_payment_id = $1 UNION ALL SELECT id FROM payments WHERE id = $2 LIMIT 1',
-    [event.object_id, event.donation_id],
-  );
-  return rows[0]?.id ?? null;
-}
-
 async function applyFetched(
-  client: ClientBase,
-  payment: Payment,
+  client: Parameters<typeof lockPayment>[0],
+  locked: Payment,
   fetched: Fetched,
   eventId: string,
 ): Promise<Payment> {
-  const doubt =
-    fetched.kind === 'object' ? mismatchOf(payment, fetched.object) : `cannot be read (${fetched.code})`;
-  if (doubt !== null)
-    return await markForReview(client, payment, `event ${eventId}: the provider's payment ${doubt}`);
-  return fetched.kind === 'object' ? await applyObject(client, payment, fetched.object, eventId) : payment;
-}
-
-async function applyObject(
-  client: ClientBase,
-  payment: Payment,
-  object: ProviderPayment,
-  eventId: string,
-): Promise<Payment> {
-  if (payment.providerPaymentId === null) {
-    await client.query('UPDATE payments SET provider_payment_id = $2, updated_at = now() WHERE id = $1', [
-      payment.donationId,
-      object.id,
-    ]);
-  }
-  const known = { ...payment, providerPaymentId: object.id };
-  return await applyEvents(client, known, eventsProvenBy(object), `event:${eventId}`, eventId);
+  if (fetched.kind === 'unreadable')
+    return await markForReview(
+      client,
+      locked,
+      `event ${eventId}: the provider's payment cannot be read (${fetched.code})`,
+    );
+  const cause = { text: `event:${eventId}`, webhookEventId: eventId };
+  const events = (payment: Payment) => eventsProvenBy(fetched.payment, payment.releaseCode);
+  return await applyTruth(client, locked, fetched, events, cause);
 }
 
 type Fetched =
-  | { readonly kind: 'object'; readonly object: ProviderPayment }
+  | ({ readonly kind: 'truth'; readonly payment: ProviderPayment } & Reversals)
   | { readonly kind: 'unreadable'; readonly code: string };
 
-async function fetchObject({ provider, readSnapshot, attempt }: Deps, event: EventRow): Promise<Fetched> {
-  const answer = await provider.retrievePayment(event.object_id);
-  if (answer.kind === 'yes') return { kind: 'object', object: answer.payment };
+/** Every event of money that went back, and none of money that came, needs the refunds and disputes as well. */
+const ABOUT_REVERSALS = /^(charge\.(refunded|refund\.|dispute\.)|refund\.)/;
+
+async function fetchTruth(
+  deps: Deps,
+  event: EventRow & { provider_payment_id: string | null },
+): Promise<Fetched> {
+  const { provider, readSnapshot, attempt, signal } = deps;
+  // A refund's or dispute's event may not name the payment; the relay found it by its charge.
+  const aboutReversals = ABOUT_REVERSALS.test(event.type);
+  const id = aboutReversals ? (event.provider_payment_id ?? event.object_id) : event.object_id;
+  const answer = await provider.retrievePayment(id, signal);
+  if (answer.kind === 'yes') {
+    if (!aboutReversals) return { kind: 'truth', payment: answer.payment, refunds: [], disputes: [] };
+    const reversals = await fetchReversals(provider, answer.payment, signal);
+    if (reversals.kind === 'yes') return { ...reversals, kind: 'truth', payment: answer.payment };
+    throw notYetReadable(id, reversals);
+  }
   // No such object: the event lies or the account is another. A key that is refused (401, 403) can be mended, so that waits.
   if (answer.kind === 'our_fault' && answer.status === 404) return { kind: 'unreadable', code: answer.code };
-  if (attempt >= FETCHES_BEFORE_SNAPSHOT) {
-    const snapshot = readSnapshot(event.payload);
-    if (snapshot !== null) return { kind: 'object', object: snapshot };
+  if (attempt >= FETCHES_BEFORE_SNAPSHOT && !aboutReversals) {
+    const payment = readSnapshot(event.payload);
+    if (payment !== null) return { kind: 'truth', payment, refunds: [], disputes: [] };
   }
-  const retryAfterMs = answer.kind === 'unknown' ? answer.retryAfterMs : null;
-  throw ApplicationFailure.create({
-    type: 'provider_unknown' satisfies FailureCode,
-    message: `payment ${event.object_id} cannot be read yet (${answer.kind})`,
-    ...(retryAfterMs === null ? {} : { nextRetryDelay: retryAfterMs }),
-  });
+  throw notYetReadable(id, answer.kind === 'unknown' || answer.kind === 'our_fault' ? answer : null);
+}
+
+function notYetReadable(id: string, answer: UnknownAnswer | OurFaultAnswer | null) {
+  return notKnownYet(`payment ${id}`, answer?.kind === 'unknown' ? answer : null);
 }

@@ -1,10 +1,13 @@
 /** Donation requests as rows. A unique key decides every race: claim by insert, never by look-up. */
+import { randomUUID } from 'node:crypto';
 import type { Pool } from 'pg';
 import type { CurrencyCode } from '../../domain/money.ts';
 import type { PaymentStatus } from '../../domain/payment.ts';
 import { createBatcher, type Batcher } from '../../platform/batcher.ts';
 import { isDataError } from '../../platform/database-errors.ts';
 import type { Failpoint } from '../../platform/failpoint.ts';
+import { transaction } from '../../platform/postgres.ts';
+import { activeTraceparent } from '../../platform/telemetry.ts';
 import type { Scope } from './identity.ts';
 
 export type NewRequest = {
@@ -50,9 +53,22 @@ const MAX_WAIT_MS = 3_000;
 export type RequestStore = {
   accept(request: NewRequest): Promise<Accepted>;
   find(id: string): Promise<Donation | null>;
+  /** The donor's cancel; false when the capture was first. Asking again changes nothing. */
+  cancel(id: string): Promise<boolean>;
 };
 
-export function createRequestStore(pool: Pool, failpoint: Failpoint, stored: () => void): RequestStore {
+export type Written = {
+  /** Requests were stored. */
+  readonly stored: () => void;
+  /** A workflow has to be told something. */
+  readonly commanded: () => void;
+};
+
+export function createRequestStore(
+  pool: Pool,
+  failpoint: Failpoint,
+  { stored, commanded }: Written,
+): RequestStore {
   const accepts: Batcher<NewRequest, Result> = createBatcher({
     maxBatch: MAX_BATCH,
     maxWaiting: MAX_WAITING,
@@ -82,7 +98,29 @@ export function createRequestStore(pool: Pool, failpoint: Failpoint, stored: () 
       return result.accepted;
     },
     find: (id) => finds.add(id),
+    cancel: async (id) => {
+      const won = await cancelRequest(pool, id);
+      if (won) commanded();
+      return won;
+    },
   };
+}
+
+/** Cancel and capture meet on this row; the command only wakes a workflow that waits for its donor. */
+async function cancelRequest(pool: Pool, id: string): Promise<boolean> {
+  return await transaction(pool, async (client) => {
+    const { rowCount } = await client.query(
+      `UPDATE donation_requests SET cancel_requested_at = coalesce(cancel_requested_at, now())
+       WHERE id = $1 AND capture_started_at IS NULL`,
+      [id],
+    );
+    if (rowCount !== 1) return false;
+    await client.query(
+      `INSERT INTO workflow_commands (id, donation_id, type, traceparent) VALUES ($1, $2, 'cancel', $3) ON CONFLICT DO NOTHING`,
+      [randomUUID(), id, activeTraceparent()],
+    );
+    return true;
+  });
 }
 
 async function acceptBatch(pool: Pool, requests: readonly NewRequest[]): Promise<Result[]> {

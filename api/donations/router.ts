@@ -1,9 +1,9 @@
 import { Router, type Request, type Response } from 'express';
-import { parseIdempotencyKey } from '../../domain/idempotency-key.ts';
 import { isUuid } from '../../domain/ids.ts';
 import { QueueFull } from '../../platform/batcher.ts';
 import { isDatabaseUnavailable } from '../../platform/database-errors.ts';
 import { activeTraceparent } from '../../platform/telemetry.ts';
+import { requiredIdempotencyKey } from '../http/idempotency-key.ts';
 import { jsonBody, parseBody } from '../http/json-body.ts';
 import { bearerToken, isOperator } from '../http/operator.ts';
 import { preferredWaitSeconds } from '../http/prefer.ts';
@@ -23,6 +23,8 @@ export type DonationsDeps = {
   readonly operatorToken: string;
   /** Which donations were seen; null runs without. It only ever spares an INSERT. */
   readonly seen: SeenDonations | null;
+  /** What the donor's browser needs to act (3-D Secure); null when nothing is asked of the donor, or nobody can tell. */
+  readonly clientSecretOf: (donationId: string) => Promise<string | null>;
 };
 
 /** Each costs a socket and a look-up twice a second. */
@@ -35,19 +37,20 @@ export function donationsRouter(deps: DonationsDeps): Router {
   const router = Router();
   let streams = 0;
 
-  const readable = async (request: Request): Promise<Donation> => {
+  const readable = async (request: Request): Promise<{ donation: Donation; reader: Reader }> => {
     const { id } = request.params;
     const donationId = typeof id === 'string' ? id.toLowerCase() : id;
-    if (!isUuid(donationId) || !mayRead(request, donationId, deps)) throw new Problem('not_found');
-    const donation = await requests.find(donationId);
-    if (donation === null) throw new Problem('not_found');
-    return donation;
+    if (!isUuid(donationId)) throw new Problem('not_found');
+    const reader = readerOf(request, donationId, deps);
+    const donation = reader === null ? null : await requests.find(donationId);
+    if (reader === null || donation === null) throw new Problem('not_found');
+    return { donation, reader };
   };
 
   router.post('/donate', ...jsonBody, async (request, response) => {
     // Before anything else: a token that is not accepted must never turn a person into a guest, who would pay twice.
     if (request.headers.authorization !== undefined) throw new Problem('unauthorized');
-    const key = idempotencyKey(request);
+    const key = requiredIdempotencyKey(request);
     const body = parseBody(request, donateBody);
     const accepted = await accept(deps, key, body);
     const waitSeconds = preferredWaitSeconds(request);
@@ -60,12 +63,29 @@ export function donationsRouter(deps: DonationsDeps): Router {
   router.all('/donate', methodNotAllowed('POST'));
 
   router.get('/donations/:id', async (request, response) => {
-    response.set('Cache-Control', 'no-store').json(toJson(await readable(request)));
+    const { donation, reader } = await readable(request);
+    // Whoever has the secret can complete the payment: it is the donor's alone.
+    const waiting = reader === 'donor' && donation.status === 'INITIATED';
+    const clientSecret = waiting ? await deps.clientSecretOf(donation.id) : null;
+    response
+      .set('Cache-Control', 'no-store')
+      .json({ ...toJson(donation), ...(clientSecret === null ? {} : { clientSecret }) });
   });
   router.all('/donations/:id', methodNotAllowed('GET'));
 
+  router.post('/donations/:id/cancel', async (request, response) => {
+    const { donation } = await readable(request);
+    if (!(await requests.cancel(donation.id))) throw new Problem('cancel_too_late');
+    response
+      .status(202)
+      .location(`/donations/${donation.id}`)
+      .set({ 'Retry-After': String(RETRY_AFTER_SECONDS), 'Cache-Control': 'no-store' })
+      .json(toJson((await requests.find(donation.id)) ?? donation));
+  });
+  router.all('/donations/:id/cancel', methodNotAllowed('POST'));
+
   router.get('/donations/:id/events', async (request, response) => {
-    const donation = await readable(request);
+    const { donation } = await readable(request);
     // The last event was seen: 204 tells an EventSource to stop reconnecting.
     if (hasEnded(donation) && request.headers['last-event-id'] === String(donation.version)) {
       response.status(204).end();
@@ -145,12 +165,6 @@ async function refusalOf(campaigns: CampaignSnapshots, body: DonateBody): Promis
   return null;
 }
 
-function idempotencyKey(request: Request): string {
-  const parsed = parseIdempotencyKey(request.headersDistinct['idempotency-key'] ?? []);
-  if (!parsed.ok) throw new Problem(parsed.code);
-  return parsed.key;
-}
-
 /** Holds the answer until the provider has decided, at most for `waitSeconds` and while the donor is there. */
 async function untilDecided(
   requests: RequestStore,
@@ -178,10 +192,14 @@ function isDecided({ status }: Donation): boolean {
   return status !== 'INITIATED';
 }
 
+type Reader = 'donor' | 'operator';
+
 /** Guests show the donation's token; to anybody else it does not exist. */
-function mayRead(request: Request, id: string, { identity, operatorToken }: DonationsDeps): boolean {
+function readerOf(request: Request, id: string, { identity, operatorToken }: DonationsDeps): Reader | null {
   const token = bearerToken(request);
-  return token !== null && (identity.isDonorToken(id, token) || isOperator(request, operatorToken));
+  if (token === null) return null;
+  if (identity.isDonorToken(id, token)) return 'donor';
+  return isOperator(request, operatorToken) ? 'operator' : null;
 }
 
 function sendDonation(response: Response, { created, donation }: Accepted, identity: DonationIdentity): void {

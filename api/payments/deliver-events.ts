@@ -1,21 +1,26 @@
 /** Decides what a stored event is good for, and tells the payment's workflow when it may prove something new. */
-import { WorkflowNotFoundError, type Client } from '@temporalio/client';
+import { WorkflowNotFoundError } from '@temporalio/client';
 import type { Pool } from 'pg';
-import type { DonationPolicy, Placement } from '../../domain/donation.ts';
-import { aftercareWorkflowId, donationWorkflowId } from '../../domain/ids.ts';
-import type { CurrencyCode } from '../../domain/money.ts';
+import { donationWorkflowId } from '../../domain/ids.ts';
 import { RANK, type PaymentStatus } from '../../domain/payment.ts';
 import type { Failpoint } from '../../platform/failpoint.ts';
 import type { ClaimedRow, Delivery, RelayTable } from '../../platform/relay.ts';
-import { donationSearchAttributes } from '../../platform/search-attributes.ts';
 import { inSpan } from '../../platform/telemetry.ts';
-import { providerEventSignal, type AftercareInput, type Queues } from '../../workflows/messages.ts';
+import type { PaymentProvider } from '../../provider/port.ts';
+import { providerEventSignal } from '../../workflows/messages.ts';
+import {
+  PAYMENT_ORDER_COLUMNS,
+  signalAftercare,
+  type AftercareDeps,
+  type PaymentOrderRow,
+} from './aftercare.ts';
+import { claimsNothingNew, isReversal, readHint } from './reversal-events.ts';
 
 export const WEBHOOK_EVENTS_TABLE: RelayTable = {
   name: 'webhook_events',
   idColumn: 'event_id',
   idType: 'text',
-  columns: 'type, object_id, donation_id, livemode, received_at, traceparent',
+  columns: 'type, object_id, charge_id, donation_id, livemode, received_at, traceparent',
   pending: 'delivered_at IS NULL',
   // An outcome means that nothing is left to do; without one the workflow's activity says when it is applied.
   delivered: `delivered_at = coalesce(t.delivered_at, now()), outcome = coalesce(t.outcome, r.outcome),
@@ -25,18 +30,17 @@ export const WEBHOOK_EVENTS_TABLE: RelayTable = {
 export type WebhookEventRow = ClaimedRow & {
   readonly type: string;
   readonly object_id: string;
+  readonly charge_id: string | null;
   readonly donation_id: string | null;
   readonly livemode: boolean;
   readonly received_at: Date;
   readonly traceparent: string | null;
 };
 
-export type DeliverDeps = {
+export type DeliverDeps = AftercareDeps & {
   readonly pool: Pool;
-  readonly temporal: Client;
-  readonly queues: Queues;
-  readonly placement: Placement;
-  readonly policy: DonationPolicy;
+  /** Asked which payment a refund or dispute belongs to, when its event does not say so. */
+  readonly provider: Pick<PaymentProvider, 'retrieveRefund' | 'retrieveDispute'>;
   /** An operation of ours this young may be running as a local activity, which a signal would make run again. */
   readonly quietAfterOperationMs: number;
   readonly livemode: boolean;
@@ -55,23 +59,15 @@ const PROVES: Readonly<Record<string, PaymentStatus>> = {
   'payment_intent.succeeded': 'CAPTURED',
 };
 
-/** Money that goes back: kept aside, never dropped, until its workflow handles it. */
-const REVERSAL = /^(charge\.refunded|charge\.refund\.|refund\.|charge\.dispute\.)/;
-
 const SIGNAL_LIMIT_MS = 5_000;
 /** A payment that we do not know may be one whose row is not committed yet. */
 const UNMATCHED_RETRY_MS = 1_000;
 const UNMATCHED_LIMIT_MS = 24 * 3_600_000;
 
-type PaymentRow = {
-  id: string;
-  campaign_id: string;
-  amount: number;
-  currency: CurrencyCode;
-  payment_method: string;
-  provider_payment_id: string | null;
-  state: PaymentStatus;
-  operation_age_ms: number | null;
+type PaymentRow = PaymentOrderRow & {
+  readonly provider_payment_id: string | null;
+  readonly state: PaymentStatus;
+  readonly operation_age_ms: number | null;
 };
 
 export function deliverEvent(deps: DeliverDeps): (row: WebhookEventRow) => Promise<Delivery> {
@@ -82,35 +78,63 @@ export function deliverEvent(deps: DeliverDeps): (row: WebhookEventRow) => Promi
       async () => {
         deps.failpoint('webhook.claimed');
         if (row.livemode !== deps.livemode) return { kind: 'delivered', outcome: 'other_mode' };
-        if (REVERSAL.test(row.type))
-          return { kind: 'parked', reason: 'refunds and disputes are not applied yet' };
-        const proves = Object.hasOwn(PROVES, row.type) ? PROVES[row.type] : undefined;
-        if (proves === undefined) return { kind: 'delivered', outcome: 'unknown_type' };
-
-        const payment = await findPayment(deps.pool, row);
-        if (payment === null) return unmatched(row);
-        const idIsNews = payment.provider_payment_id === null;
-        if (RANK[payment.state] >= RANK[proves] && !idIsNews)
-          return { kind: 'delivered', outcome: 'nothing_new' };
-        const quietInMs =
-          deps.quietAfterOperationMs - (payment.operation_age_ms ?? deps.quietAfterOperationMs);
-        if (quietInMs > 0) return { kind: 'later', afterMs: quietInMs };
-
-        await signal(deps, payment, row.id);
-        deps.failpoint('webhook.delivered');
-        return { kind: 'delivered' };
+        const delivery = isReversal(row.type) ? await tellOfReversal(deps, row) : await tell(deps, row);
+        if (delivery.kind === 'delivered') deps.failpoint('webhook.delivered');
+        return delivery;
       },
     );
 }
 
-async function findPayment(pool: Pool, row: WebhookEventRow): Promise<PaymentRow | null> {
+async function tell(deps: DeliverDeps, row: WebhookEventRow): Promise<Delivery> {
+  const proves = Object.hasOwn(PROVES, row.type) ? PROVES[row.type] : undefined;
+  if (proves === undefined) return { kind: 'delivered', outcome: 'unknown_type' };
+  const payment = await findPayment(deps.pool, row.object_id, row.donation_id, row.charge_id);
+  if (payment === null) return unmatched(row);
+  const idIsNews = payment.provider_payment_id === null;
+  if (RANK[payment.state] >= RANK[proves] && !idIsNews) return { kind: 'delivered', outcome: 'nothing_new' };
+  const quietInMs = quietIn(deps, payment);
+  if (quietInMs > 0) return { kind: 'later', afterMs: quietInMs };
+  await signal(deps, payment, row.id);
+  return { kind: 'delivered' };
+}
+
+/** Refunds and disputes are aftercare's, whatever the donation does. */
+async function tellOfReversal(deps: DeliverDeps, row: WebhookEventRow): Promise<Delivery> {
+  const hint = await readHint(deps.pool, deps.provider, row.id);
+  const payment = await findPayment(
+    deps.pool,
+    hint?.paymentId ?? row.object_id,
+    row.donation_id,
+    hint?.chargeId ?? row.charge_id,
+  );
+  if (payment === null) return unmatched(row);
+  if (hint !== null && (await claimsNothingNew(deps.pool, payment.id, hint)))
+    return { kind: 'delivered', outcome: 'nothing_new' };
+  const quietInMs = quietIn(deps, payment);
+  if (quietInMs > 0) return { kind: 'later', afterMs: quietInMs };
+  await deps.temporal.withDeadline(Date.now() + SIGNAL_LIMIT_MS, () =>
+    signalAftercare(deps, payment, { eventId: row.id }),
+  );
+  return { kind: 'delivered' };
+}
+
+function quietIn({ quietAfterOperationMs }: DeliverDeps, { operation_age_ms: ageMs }: PaymentRow): number {
+  return quietAfterOperationMs - (ageMs ?? quietAfterOperationMs);
+}
+
+async function findPayment(
+  pool: Pool,
+  providerPaymentId: string | null,
+  donationId: string | null,
+  chargeId: string | null,
+): Promise<PaymentRow | null> {
   const { rows } = await pool.query<PaymentRow>({
     name: 'event-payment',
-    text: `SELECT id, campaign_id, amount, currency, payment_method, provider_payment_id, state,
+    text: `SELECT ${PAYMENT_ORDER_COLUMNS}, provider_payment_id, state,
              (SELECT extract(epoch FROM clock_timestamp() - max(greatest(started_at, last_attempt_at))) * 1000
               FROM payment_operations WHERE payment_id = payments.id)::float8 AS operation_age_ms
-           FROM payments WHERE provider_payment_id = $1 OR (provider_payment_id IS NULL AND id = $2) LIMIT 1`,
-    values: [row.object_id, row.donation_id],
+           FROM payments WHERE provider_payment_id = $1 OR provider_charge_id = $3 OR (provider_payment_id IS NULL AND id = $2) LIMIT 1`,
+    values: [providerPaymentId, donationId, chargeId],
   });
   return rows[0] ?? null;
 }
@@ -131,35 +155,13 @@ async function signal(deps: DeliverDeps, payment: PaymentRow, eventId: string): 
   await temporal.withDeadline(Date.now() + SIGNAL_LIMIT_MS, async () => {
     if (RANK[payment.state] < RANK.FAILED) {
       try {
-        await temporal.workflow
-          .getHandle(donationWorkflowId(payment.id))
-          .signal(providerEventSignal, eventId);
+        const donation = temporal.workflow.getHandle(donationWorkflowId(payment.id));
+        await donation.signal(providerEventSignal, eventId);
         return;
       } catch (error) {
         if (!(error instanceof WorkflowNotFoundError)) throw error;
       }
     }
-    const input: AftercareInput = {
-      order: {
-        donationId: payment.id,
-        campaignId: payment.campaign_id,
-        amountMinor: payment.amount,
-        currency: payment.currency,
-        paymentMethod: payment.payment_method,
-      },
-      placement: deps.placement,
-      policy: deps.policy,
-      queues: deps.queues,
-    };
-    await temporal.workflow.signalWithStart('aftercare', {
-      workflowId: aftercareWorkflowId(payment.id),
-      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-      workflowIdConflictPolicy: 'USE_EXISTING',
-      taskQueue: deps.queues.donations,
-      args: [input],
-      signal: providerEventSignal,
-      signalArgs: [eventId],
-      typedSearchAttributes: donationSearchAttributes(input.order),
-    });
+    await signalAftercare(deps, payment, { eventId });
   });
 }

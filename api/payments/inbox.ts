@@ -39,13 +39,14 @@ async function insertEvents(pool: Pool, batch: readonly Incoming[]): Promise<voi
   );
   await pool.query({
     name: 'webhook-events-insert',
-    text: `INSERT INTO webhook_events (event_id, type, object_id, donation_id, livemode, payload, traceparent)
-           SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::boolean[], $6::text[], $7::text[])
+    text: `INSERT INTO webhook_events (event_id, type, object_id, charge_id, donation_id, livemode, payload, traceparent)
+           SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::uuid[], $6::boolean[], $7::text[], $8::text[])
            ON CONFLICT (event_id) DO NOTHING`,
     values: [
       unique.map(({ event }) => event.id),
       unique.map(({ event }) => event.type),
       unique.map(({ event }) => objectOf(event)),
+      unique.map(({ event }) => (PROVIDER_ID.test(event.chargeId ?? '') ? event.chargeId : null)),
       unique.map(({ event }) => (isUuid(event.donationId) ? event.donationId : null)),
       unique.map(({ event }) => event.livemode),
       unique.map(({ payload }) => payload),

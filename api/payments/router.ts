@@ -4,14 +4,19 @@ import type { Logger } from '../../platform/log.ts';
 import { verifyWebhook } from '../../provider/stripe/webhook.ts';
 import { methodNotAllowed, Problem } from '../http/problem.ts';
 import type { Inbox } from './inbox.ts';
+import { addRefundRoutes } from './refund-routes.ts';
+import type { RefundStore } from './refunds.ts';
 
 export type PaymentsDeps = {
   readonly inbox: Inbox;
   readonly webhookSecrets: readonly string[];
+  readonly refunds: RefundStore;
+  readonly operatorToken: string;
   readonly log: Logger;
 };
 
-export function paymentsRouter({ inbox, webhookSecrets, log }: PaymentsDeps): Router {
+export function paymentsRouter(deps: PaymentsDeps): Router {
+  const { inbox, webhookSecrets, log } = deps;
   const router = Router();
 
   router.post(
@@ -34,5 +39,7 @@ export function paymentsRouter({ inbox, webhookSecrets, log }: PaymentsDeps): Ro
     },
   );
   router.all('/webhooks/stripe', methodNotAllowed('POST'));
+
+  addRefundRoutes(router, deps);
   return router;
 }

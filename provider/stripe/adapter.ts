@@ -14,6 +14,11 @@ const PAGE_SIZE = 100;
 /** Where the fee is, https://docs.stripe.com/expand/use-cases; lists put `data` before it, within the depth of four. */
 const FEE = 'latest_charge.balance_transaction';
 
+/** A live key moves real money; its events are told apart from those of test mode. */
+export function isLivemode(secretKey: string): boolean {
+  return secretKey.includes('_live_');
+}
+
 export type StripeProviderOptions = {
   /** Scheme, host and port only: `https://api.stripe.com`. */
   readonly apiBase: string;

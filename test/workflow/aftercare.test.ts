@@ -2,7 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { eventually } from '../harness/eventually.ts';
 import { openStage, type Donation, type DonationStage } from './donation-stage.ts';
-import { effectsOf, expectCompleted, expectSettled, paymentOf, pledgeOf, totalsOf } from './settled.ts';
+import {
+  effectsOf,
+  expectCompleted,
+  expectSettled,
+  newsOf,
+  paymentOf,
+  pledgeOf,
+  totalsOf,
+} from './settled.ts';
 
 const TOGETHER = { concurrent: true };
 const PLACEMENTS = [
@@ -42,7 +50,7 @@ describe.each(PLACEMENTS)('aftercare, with %s workflows', TOGETHER, (caching, pl
   };
 
   describe.each(placements)('placed %s', (placement) => {
-    test('books a capture that comes after FAILED, and counts its pledge again', async ({
+    test('gives money back that comes after a cancel, once, and the donor is told', async ({
       onTestFinished,
     }) => {
       const stage = enter(onTestFinished);
@@ -53,9 +61,14 @@ describe.each(PLACEMENTS)('aftercare, with %s workflows', TOGETHER, (caching, pl
 
       await tellAll(stage, donation);
       await expectCompleted(stage.aftercare(donation));
-      await expectSettled(stage, donation, 'CAPTURED');
+      await expectSettled(stage, donation, 'REFUNDED_LATE');
       await tellAll(stage, donation);
-      await expectSettled(stage, donation, 'CAPTURED');
+      await expectSettled(stage, donation, 'REFUNDED_LATE');
+      expect(await newsOf(stage, donation)).toEqual([
+        'late_capture.refunded.v1',
+        'refund.requested.v1',
+        'refund.succeeded.v1',
+      ]);
     });
 
     test('releases an authorization that comes after FAILED', async ({ onTestFinished }) => {

@@ -33,7 +33,10 @@ export const POLICY: DonationPolicy = {
   localProviderCallTimeoutMs: 1_000,
   retryInitialMs: 50,
   retryMaxMs: 200,
+  stepAttempts: 4,
+  resolvePausesMs: [200, 1_000],
   abandonAfterMs: 60_000,
+  giveUpAfterMs: 120_000,
 };
 
 /** For a test that counts workflow tasks: no provider call is so slow that it moves to another queue. */
@@ -281,9 +284,9 @@ export function openStage(caching: Caching): (onTestFinished: EndOfTest) => Dona
         await storeEvents(get('pools').payments, events);
         return events;
       },
-      deliver: async ({ placement, policy }, eventId) => {
+      deliver: async ({ policy }, eventId) => {
         const { rows } = await get('pools').payments.query<WebhookEventRow>(
-          `SELECT event_id AS id, 1 AS attempts, type, object_id, donation_id, livemode, received_at, traceparent
+          `SELECT event_id AS id, 1 AS attempts, type, object_id, charge_id, donation_id, livemode, received_at, traceparent
          FROM webhook_events WHERE event_id = $1`,
           [eventId],
         );
@@ -293,8 +296,8 @@ export function openStage(caching: Caching): (onTestFinished: EndOfTest) => Dona
           pool: get('pools').payments,
           temporal: get('client'),
           queues,
-          placement,
           policy,
+          provider: stage.provider,
           quietAfterOperationMs: 0,
           livemode: false,
           failpoint: () => undefined,

@@ -163,7 +163,7 @@ describe.each(PLACEMENTS)('a donation, with %s workflows', TOGETHER, (caching, p
       await expectSettled(stage, donation, 'AUTHENTICATED');
     });
 
-    test('whose donor never acts is given up: canceled and FAILED', async ({ onTestFinished }) => {
+    test('whose donor never acts is given up: canceled and EXPIRED', async ({ onTestFinished }) => {
       const stage = enter(onTestFinished);
       const donation = await stage.give({
         placement,

@@ -1,5 +1,6 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { expect } from 'vitest';
+import type { PaymentStatus } from '../../domain/payment.ts';
 import type { Donation, DonationStage } from './donation-stage.ts';
 
 const NOTHING = { pledged: 0, captured: 0, count: 0 };
@@ -17,9 +18,25 @@ const OUTCOMES = {
     effects: ['created', 'action_required', 'authorized', 'captured'],
     totals: { pledged: 2_500, captured: 2_500, count: 1 },
   },
+  /** Money that came too late and that nobody may keep. */
+  REFUNDED_LATE: {
+    effects: ['created', 'authorized', 'captured', 'refunded'],
+    totals: { pledged: 2_500, captured: 2_500, count: 1 },
+  },
   /** The provider never heard of it. */
   UNCREATED: { effects: [], totals: NOTHING },
 } as const;
+
+const STATUS_OF: Readonly<Record<keyof typeof OUTCOMES, PaymentStatus>> = {
+  CAPTURED: 'CAPTURED',
+  AUTHENTICATED: 'CAPTURED',
+  RELEASED: 'FAILED',
+  WITHDRAWN: 'FAILED',
+  DECLINED: 'FAILED',
+  UNCREATED: 'FAILED',
+  UNANSWERED: 'EXPIRED',
+  REFUNDED_LATE: 'REFUNDED',
+};
 
 /** The provider's ledger, the payment, the pledge and the totals tell one story, and tell it once. */
 export async function expectSettled(
@@ -29,7 +46,7 @@ export async function expectSettled(
   failureCode: string | null = null,
 ): Promise<void> {
   const { effects, totals } = OUTCOMES[outcome];
-  const status = totals.count === 1 ? 'CAPTURED' : 'FAILED';
+  const status = STATUS_OF[outcome];
   const payment = await paymentOf(stage, donation);
   const pledge = await pledgeOf(stage, donation);
   expect({
@@ -125,4 +142,13 @@ export async function expectCompleted(handle: WorkflowHandle): Promise<void> {
 
 function messagesOf(error: unknown): string {
   return error instanceof Error ? `${error.message} / ${messagesOf(error.cause)}` : '';
+}
+
+/** What people are told about late money, refunds and disputes. */
+export async function newsOf({ pools }: DonationStage, { donationId }: Donation): Promise<string[]> {
+  const { rows } = await pools.payments.query<{ type: string }>(
+    `SELECT type FROM outbox_events WHERE aggregate_id = $1 AND type NOT LIKE 'payment.%' ORDER BY type`,
+    [donationId],
+  );
+  return rows.map((row) => row.type);
 }

@@ -44,17 +44,24 @@ describe('the events of one payment, in every order and however often they come'
     return { order, events: new Map(listed.map((event) => [event.type, event])) };
   };
 
-  const apply = (eventId: string, attempt: number): Promise<PaymentView | null> =>
-    applyStoredEvent(
+  const apply = async (eventId: string, attempt: number): Promise<PaymentView | null> => {
+    const { rows } = await bench.pool.query<{ donation_id: string }>(
+      'SELECT donation_id FROM webhook_events WHERE event_id = $1',
+      [eventId],
+    );
+    return await applyStoredEvent(
       {
         pool: bench.pool,
         provider: bench.provider,
         failpoint: () => undefined,
         readSnapshot,
         attempt,
+        signal: new AbortController().signal,
       },
       eventId,
+      rows[0]?.donation_id ?? '',
     );
+  };
 
   /** Applies the types in this order: a type that comes again comes as another event with the same news. */
   const applyInOrder = async (

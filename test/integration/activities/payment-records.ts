@@ -20,7 +20,7 @@ export type PaymentRecords = {
   readonly transitions: readonly string[];
   /** `<kind> <amount>` */
   readonly entries: readonly string[];
-  /** `<account> <amount>` */
+  /** `<account> <amount>`, less the provider's fee: an event's own body does not tell it. */
   readonly ledger: readonly string[];
   /** `<version> <type>` */
   readonly outbox: readonly string[];
@@ -51,7 +51,7 @@ export async function paymentRecords(pool: Pool, donationId: string): Promise<Pa
        FROM payment_transitions, jsonb_array_elements(entries) AS entry WHERE payment_id = $1 ORDER BY version, text`,
     ),
     ledger: await texts(
-      `SELECT concat(account, ' ', amount) AS text FROM ledger_entries WHERE payment_id = $1 ORDER BY id`,
+      `SELECT concat(account, ' ', amount) AS text FROM ledger_entries WHERE payment_id = $1 AND posting_id NOT LIKE '%:fee:%' ORDER BY id`,
     ),
     outbox: await texts(
       `SELECT concat(version, ' ', type) AS text FROM outbox_events WHERE aggregate_id = $1 ORDER BY version, type`,

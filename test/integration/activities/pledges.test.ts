@@ -118,7 +118,7 @@ describe('the pledge of a donation', () => {
     for (let race = 0; race < 40; race += 1) {
       const id = await accepted();
       await worker().persistPledge(id);
-      const claim = (): Promise<boolean> => worker().claimCapture({ donationId: id, version: 1 });
+      const claim = (): Promise<boolean> => worker().claimCapture({ donationId: id, authorizedVersion: 1 });
       const [claimed, cancelled] =
         race % 2 === 0
           ? await Promise.all([claim(), cancel(id)])
@@ -136,7 +136,7 @@ describe('the pledge of a donation', () => {
     const id = await accepted();
     await worker().persistPledge(id);
     const claims = await Promise.all(
-      Array.from({ length: 10 }, () => worker().claimCapture({ donationId: id, version: 1 })),
+      Array.from({ length: 10 }, () => worker().claimCapture({ donationId: id, authorizedVersion: 1 })),
     );
     expect(claims).toEqual(claims.map(() => true));
   });

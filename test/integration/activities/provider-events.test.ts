@@ -50,7 +50,9 @@ describe('a stored event of the provider', () => {
     const order = newOrder();
     await openUnanswered(bench.pool, order);
     const event = await capturedAtProvider(order, difference);
-    const view = await bench.activities().applyProviderEvent(event.id);
+    const view = await bench
+      .activities()
+      .applyProviderEvent({ eventId: event.id, donationId: order.donationId });
     expect(view).toMatchObject({ status: 'INITIATED', version: 0, entries: [] });
     await expectUntouched(order);
     const { payment } = await paymentRecords(bench.pool, order.donationId);
@@ -69,7 +71,7 @@ describe('a stored event of the provider', () => {
       data: { object: { ...theirs.data.object, metadata: { donation_id: order.donationId } } },
     });
     await storeEvents(bench.pool, [lie]);
-    await bench.activities().applyProviderEvent(lie.id);
+    await bench.activities().applyProviderEvent({ eventId: lie.id, donationId: order.donationId });
     await expectUntouched(order);
     const { payment } = await paymentRecords(bench.pool, order.donationId);
     expect(payment.needs_review).toMatch(`belongs to donation ${stranger.donationId}`);
@@ -85,7 +87,7 @@ describe('a stored event of the provider', () => {
     await bench.provider.confirmPayment(created.payment.id, `${order.donationId}:test:2`);
     const event = (await listedEvents(bench.simulator, order.donationId)).at(-1);
     await storeEvents(bench.pool, event === undefined ? [] : [event]);
-    await bench.activities().applyProviderEvent(event?.id ?? '');
+    await bench.activities().applyProviderEvent({ eventId: event?.id ?? '', donationId: order.donationId });
     const records = await paymentRecords(bench.pool, order.donationId);
     expect(records.payment).toMatchObject({ state: 'AUTHORIZED', version: 1 });
     expect(records.payment.needs_review).toMatch(`is another payment (${created.payment.id})`);
@@ -100,7 +102,7 @@ describe('a stored event of the provider', () => {
       fault: 'wrongAmount',
       donationId: order.donationId,
     });
-    await bench.activities().applyProviderEvent(event.id);
+    await bench.activities().applyProviderEvent({ eventId: event.id, donationId: order.donationId });
     expect(await bench.fired('wrongAmount')).toBe(1);
     await expectUntouched(order);
   });
@@ -132,7 +134,7 @@ describe('a stored event of the provider', () => {
       },
     });
     await storeEvents(bench.pool, [{ ...event, ...ENVELOPE }]);
-    await bench.activities().applyProviderEvent(event.id);
+    await bench.activities().applyProviderEvent({ eventId: event.id, donationId: order.donationId });
     const { payment } = await paymentRecords(bench.pool, order.donationId);
     expect(payment).toMatchObject({ state: 'AUTHORIZED', version: 1 });
     expect(payment.needs_review).toMatch('cannot be read (resource_missing)');
@@ -141,10 +143,14 @@ describe('a stored event of the provider', () => {
   test('of a payment that we do not have yet waits, and is applied once the payment is there', async () => {
     const order = newOrder();
     const event = await capturedAtProvider(order);
-    expect(await bench.activities().applyProviderEvent(event.id)).toBeNull();
+    expect(
+      await bench.activities().applyProviderEvent({ eventId: event.id, donationId: order.donationId }),
+    ).toBeNull();
     expect(await eventRecord(bench.pool, event.id)).toEqual({ processed: false, outcome: null });
     await openUnanswered(bench.pool, order);
-    const view = await bench.activities().applyProviderEvent(event.id);
+    const view = await bench
+      .activities()
+      .applyProviderEvent({ eventId: event.id, donationId: order.donationId });
     expect(view).toMatchObject({ status: 'CAPTURED', version: 2 });
     expect(await eventRecord(bench.pool, event.id)).toEqual({ processed: true, outcome: 'applied' });
   });
@@ -155,12 +161,16 @@ describe('a stored event of the provider', () => {
     const event = await capturedAtProvider(order);
     await bench.simulator.turn({ loseAllAnswers: 1 });
     for (const attempt of [1, 2]) {
-      const failure = await failureOf(bench.activities({ attempt }).applyProviderEvent(event.id));
+      const failure = await failureOf(
+        bench.activities({ attempt }).applyProviderEvent({ eventId: event.id, donationId: order.donationId }),
+      );
       expect(failure).toMatchObject({ type: 'provider_unknown', nonRetryable: false });
       await expectUntouched(order);
       expect(await eventRecord(bench.pool, event.id)).toEqual({ processed: false, outcome: null });
     }
-    const view = await bench.activities({ attempt: 3 }).applyProviderEvent(event.id);
+    const view = await bench
+      .activities({ attempt: 3 })
+      .applyProviderEvent({ eventId: event.id, donationId: order.donationId });
     expect(view).toMatchObject({ status: 'CAPTURED', version: 2 });
     expectOutcome(await paymentRecords(bench.pool, order.donationId), 'CAPTURED');
   });
@@ -170,7 +180,9 @@ describe('a stored event of the provider', () => {
     await openUnanswered(bench.pool, order);
     const event = await capturedAtProvider(order, { amountMinor: 9_999 });
     await bench.simulator.turn({ loseAllAnswers: 1 });
-    await bench.activities({ attempt: 3 }).applyProviderEvent(event.id);
+    await bench
+      .activities({ attempt: 3 })
+      .applyProviderEvent({ eventId: event.id, donationId: order.donationId });
     await expectUntouched(order);
     const { payment } = await paymentRecords(bench.pool, order.donationId);
     expect(payment.needs_review).toMatch(/amount 9999, pledged 2500/);
@@ -185,7 +197,9 @@ describe('a stored event of the provider', () => {
       fault: 'rateLimit429',
       donationId: order.donationId,
     });
-    const failure = await failureOf(bench.activities().applyProviderEvent(event.id));
+    const failure = await failureOf(
+      bench.activities().applyProviderEvent({ eventId: event.id, donationId: order.donationId }),
+    );
     expect(failure).toMatchObject({ type: 'provider_unknown', nextRetryDelay: 1_000 });
   });
 
@@ -194,7 +208,9 @@ describe('a stored event of the provider', () => {
     await openUnanswered(bench.pool, order);
     const event = await capturedAtProvider(order);
     const failure = await failureOf(
-      bench.activities({ provider: bench.strangersProvider }).applyProviderEvent(event.id),
+      bench
+        .activities({ provider: bench.strangersProvider })
+        .applyProviderEvent({ eventId: event.id, donationId: order.donationId }),
     );
     expect(failure).toMatchObject({ type: 'provider_unknown', nonRetryable: false });
     await expectUntouched(order);
@@ -206,8 +222,12 @@ describe('a stored event of the provider', () => {
     await openUnanswered(bench.pool, order);
     const event = await capturedAtProvider(order);
     const dying = bench.activities({ failpoint: dieAt('event.applied') });
-    await expect(dying.applyProviderEvent(event.id)).rejects.toThrow('died');
-    const view = await bench.activities().applyProviderEvent(event.id);
+    await expect(
+      dying.applyProviderEvent({ eventId: event.id, donationId: order.donationId }),
+    ).rejects.toThrow('died');
+    const view = await bench
+      .activities()
+      .applyProviderEvent({ eventId: event.id, donationId: order.donationId });
     expect(view).toMatchObject({ status: 'CAPTURED', version: 2 });
     expectOutcome(await paymentRecords(bench.pool, order.donationId), 'CAPTURED');
   });
@@ -220,7 +240,9 @@ describe('a stored event of the provider', () => {
     await bench.provider.confirmPayment(created.payment.id, `${order.donationId}:test:2`);
     const event = (await listedEvents(bench.simulator, order.donationId)).at(-1);
     await storeEvents(bench.pool, event === undefined ? [] : [event]);
-    const view = await bench.activities().applyProviderEvent(event?.id ?? '');
+    const view = await bench
+      .activities()
+      .applyProviderEvent({ eventId: event?.id ?? '', donationId: order.donationId });
     expect(view).toMatchObject({ status: 'FAILED', version: 1, needsRelease: true });
     const released = await bench.activities().release({ order, code: 'cancelled_by_donor' });
     expect(released).toMatchObject({ status: 'FAILED', version: 1, needsRelease: false });
@@ -231,7 +253,9 @@ describe('a stored event of the provider', () => {
     const order = newOrder();
     await bench.activities().release({ order, code: 'cancelled_by_donor' });
     const event = await capturedAtProvider(order);
-    const view = await bench.activities().applyProviderEvent(event.id);
+    const view = await bench
+      .activities()
+      .applyProviderEvent({ eventId: event.id, donationId: order.donationId });
     expect(view).toMatchObject({ status: 'CAPTURED', version: 2, failureCode: null, needsRelease: false });
     const records = await paymentRecords(bench.pool, order.donationId);
     expect(records.transitions).toEqual(['1 INITIATED > FAILED', '2 FAILED > CAPTURED']);

@@ -11,6 +11,7 @@ import { donationsRouter } from '../../../api/donations/router.ts';
 import { createSeenDonations } from '../../../api/donations/seen-donations.ts';
 import { closeServer, createApp, listen } from '../../../api/http/app.ts';
 import { createInbox } from '../../../api/payments/inbox.ts';
+import { createRefundStore } from '../../../api/payments/refunds.ts';
 import { paymentsRouter } from '../../../api/payments/router.ts';
 import { createBreaker } from '../../../platform/breaker.ts';
 import { createFailpoint } from '../../../platform/failpoint.ts';
@@ -61,7 +62,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
     routers: [
       donationsRouter({
-        requests: createRequestStore(pools.donations, failpoint, wake),
+        requests: createRequestStore(pools.donations, failpoint, { stored: wake, commanded: wake }),
         campaigns: createCampaignSnapshots(
           pools.donations,
           options.lookup ?? ((id) => findCampaign(pools.campaigns, id)),
@@ -69,10 +70,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         identity: await openIdentity(pools.donations, undefined),
         operatorToken: OPERATOR_TOKEN,
         seen: redis === null ? null : createSeenDonations(redis, createBreaker('redis', silent)),
+        clientSecretOf: () => Promise.resolve(null),
       }),
       paymentsRouter({
         inbox: createInbox(pools.payments, failpoint, wake),
         webhookSecrets: [WEBHOOK_SECRET, NEXT_WEBHOOK_SECRET],
+        refunds: createRefundStore(pools.payments, wake),
+        operatorToken: OPERATOR_TOKEN,
         log: silent,
       }),
       campaignsRouter({ pool: pools.campaigns, operatorToken: OPERATOR_TOKEN, outboxWritten: wake }),

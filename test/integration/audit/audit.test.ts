@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { applyEvents, lockPayment } from '../../../activities/payments/facts.ts';
+import { applyEvents } from '../../../activities/payments/book/facts.ts';
+import { lockPayment } from '../../../activities/payments/book/payment.ts';
 import { donationWorkflowId } from '../../../domain/ids.ts';
 import type { PaymentEvent } from '../../../domain/payment.ts';
 import { transaction } from '../../../platform/postgres.ts';
@@ -22,7 +23,7 @@ async function believe(donationId: string, event: PaymentEvent): Promise<void> {
   await transaction(platform.pools.payments, async (client) => {
     const payment = await lockPayment(client, donationId);
     if (payment === null) throw new Error('no payment');
-    await applyEvents(client, payment, [event], 'operation:capture:1');
+    await applyEvents(client, payment, [event], { text: 'operation:capture:1' });
   });
 }
 

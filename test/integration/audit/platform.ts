@@ -114,8 +114,8 @@ export async function authorize(platform: Platform): Promise<PaymentOrder> {
   const order = await accept(platform);
   await activities.persistPledge(order.donationId);
   await activities.addToTotals([pledgedEntry(order.donationId, order.campaignId, order.amountMinor)]);
-  const { version } = await activities.authorize(order);
-  await activities.claimCapture({ donationId: order.donationId, version });
+  const { version: authorizedVersion } = await activities.authorize(order);
+  await activities.claimCapture({ donationId: order.donationId, authorizedVersion });
   return order;
 }
 
