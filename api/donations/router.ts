@@ -8,7 +8,7 @@ import { jsonBody, parseBody } from '../http/json-body.ts';
 import { bearerToken, isOperator } from '../http/operator.ts';
 import { preferredWaitSeconds } from '../http/prefer.ts';
 import { methodNotAllowed, Problem } from '../http/problem.ts';
-import { openEventStream } from '../http/sse.ts';
+import { answerStreamHead, openEventStream } from '../http/sse.ts';
 import type { CampaignSnapshots } from './campaign-snapshots.ts';
 import { donateBody, fingerprintOf, type DonateBody } from './donate.ts';
 import { followDonation, hasEnded } from './follow.ts';
@@ -89,6 +89,10 @@ export function donationsRouter(deps: DonationsDeps): Router {
     // The last event was seen: 204 tells an EventSource to stop reconnecting.
     if (hasEnded(donation) && request.headers['last-event-id'] === String(donation.version)) {
       response.status(204).end();
+      return;
+    }
+    if (request.method === 'HEAD') {
+      answerStreamHead(response);
       return;
     }
     if (streams >= MAX_STREAMS) throw new Problem('overloaded');

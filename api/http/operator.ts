@@ -15,13 +15,11 @@ export function isOperator(request: Request, operatorToken: string): boolean {
   return token !== null && equalInConstantTime(token, operatorToken);
 }
 
-/** Null without an Authorization header; any other scheme than Bearer is refused. */
+/** Null unless there is one Authorization header and it is a Bearer token: of two, a proxy may have checked the other. */
 export function bearerToken(request: Request): string | null {
-  const header = request.headers.authorization;
-  if (header === undefined) return null;
-  const match = /^Bearer +([\x21-\x7E]+)$/i.exec(header);
-  if (match?.[1] === undefined) throw new Problem('unauthorized');
-  return match[1];
+  const headers = request.headersDistinct['authorization'] ?? [];
+  const match = headers.length === 1 ? /^Bearer +([\x21-\x7E]+)$/i.exec(headers[0] ?? '') : null;
+  return match?.[1] ?? null;
 }
 
 export function equalInConstantTime(a: string, b: string): boolean {

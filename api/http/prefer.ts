@@ -5,7 +5,7 @@ import { PREFER_WAIT_MAX_SECONDS } from '../../domain/limits.ts';
 export function preferredWaitSeconds(request: Request): number {
   const preferences = (request.headersDistinct['prefer'] ?? []).flatMap((line) => line.split(','));
   for (const preference of preferences) {
-    const seconds = /^\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:;.*)?$/i.exec(preference)?.[1];
+    const seconds = /^\s*wait\s*=\s*"?(\d+)"?\s*(?:;.*)?$/i.exec(preference)?.[1];
     if (seconds !== undefined) return Math.min(Number(seconds), PREFER_WAIT_MAX_SECONDS);
   }
   return 0;

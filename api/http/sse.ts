@@ -13,12 +13,7 @@ const RECONNECT_MS = 1_000;
 
 export function openEventStream(response: Response): EventStream {
   const reader = new AbortController();
-  response.set({
-    'Content-Type': 'text/event-stream; charset=utf-8',
-    'Cache-Control': 'no-store',
-    // Nginx would hold events back until its buffer is full.
-    'X-Accel-Buffering': 'no',
-  });
+  setStreamHeaders(response);
   response.flushHeaders();
   response.write(`retry: ${RECONNECT_MS}\n\n`);
   // Proxies and browsers drop a connection on which nothing moves.
@@ -36,4 +31,19 @@ export function openEventStream(response: Response): EventStream {
       response.end();
     },
   };
+}
+
+/** What HEAD answers: a stream that nobody can see would only keep its connection and its look-ups. */
+export function answerStreamHead(response: Response): void {
+  setStreamHeaders(response);
+  response.end();
+}
+
+function setStreamHeaders(response: Response): void {
+  response.set({
+    'Content-Type': 'text/event-stream; charset=utf-8',
+    'Cache-Control': 'no-store',
+    // Nginx would hold events back until its buffer is full.
+    'X-Accel-Buffering': 'no',
+  });
 }

@@ -54,6 +54,23 @@ export function send(port: number, { method = 'GET', path, headers = [], body }:
 
 /** Exactly these bytes; the answer is the first of what came back until the server closed. */
 export async function sendBytes(port: number, bytes: string | Uint8Array): Promise<Answer> {
+  const { answer } = firstOf(await bytesBack(port, bytes));
+  return answer;
+}
+
+/** Exactly these bytes, and every answer on that connection, interim ones too; each must say how long it is. */
+export async function sendForAll(port: number, bytes: string | Uint8Array): Promise<Answer[]> {
+  const answers: Answer[] = [];
+  for (let rest = await bytesBack(port, bytes); rest !== '';) {
+    const { answer, after } = firstOf(rest);
+    const length = Number(answer.headers['content-length'] ?? 0);
+    answers.push({ ...answer, text: answer.text.slice(0, length) });
+    rest = after.slice(length);
+  }
+  return answers;
+}
+
+async function bytesBack(port: number, bytes: string | Uint8Array): Promise<string> {
   const socket = connect({ host: LOOPBACK, port });
   const chunks: Buffer[] = [];
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -61,16 +78,21 @@ export async function sendBytes(port: number, bytes: string | Uint8Array): Promi
   await once(socket, 'connect');
   socket.write(bytes);
   await once(socket, 'close');
-  const answer = Buffer.concat(chunks).toString('latin1');
-  const end = answer.indexOf('\r\n\r\n');
-  const [statusLine = '', ...lines] = answer.slice(0, end).split('\r\n');
+  return Buffer.concat(chunks).toString('latin1');
+}
+
+/** The answer with all that follows its head as text. */
+function firstOf(bytes: string): { answer: Answer; after: string } {
+  const end = bytes.indexOf('\r\n\r\n');
+  const [statusLine = '', ...lines] = bytes.slice(0, end).split('\r\n');
   const headers = Object.fromEntries(
     lines.map((line) => [
       line.slice(0, line.indexOf(':')).toLowerCase(),
       line.slice(line.indexOf(':') + 1).trim(),
     ]),
   );
-  return { status: Number(statusLine.split(' ')[1]), headers, text: answer.slice(end + 4) };
+  const after = bytes.slice(end + 4);
+  return { answer: { status: Number(statusLine.split(' ')[1]), headers, text: after }, after };
 }
 
 export type ProblemDocument = {
