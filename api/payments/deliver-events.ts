@@ -90,7 +90,8 @@ async function tell(deps: DeliverDeps, row: WebhookEventRow): Promise<Delivery> 
   if (proves === undefined) return { kind: 'delivered', outcome: 'unknown_type' };
   const payment = await findPayment(deps.pool, row.object_id, row.donation_id, row.charge_id);
   if (payment === null) return unmatched(row);
-  const idIsNews = payment.provider_payment_id === null;
+  // Not known yet, or of a second payment for the same donation: then somebody has to look at it.
+  const idIsNews = payment.provider_payment_id !== row.object_id;
   if (RANK[payment.state] >= RANK[proves] && !idIsNews) return { kind: 'delivered', outcome: 'nothing_new' };
   const quietInMs = quietIn(deps, payment);
   if (quietInMs > 0) return { kind: 'later', afterMs: quietInMs };
@@ -133,7 +134,8 @@ async function findPayment(
     text: `SELECT ${PAYMENT_ORDER_COLUMNS}, provider_payment_id, state,
              (SELECT extract(epoch FROM clock_timestamp() - max(greatest(started_at, last_attempt_at))) * 1000
               FROM payment_operations WHERE payment_id = payments.id)::float8 AS operation_age_ms
-           FROM payments WHERE provider_payment_id = $1 OR provider_charge_id = $3 OR (provider_payment_id IS NULL AND id = $2) LIMIT 1`,
+           FROM payments WHERE provider_payment_id = $1 OR provider_charge_id = $3 OR id = $2
+           ORDER BY provider_payment_id IS NOT DISTINCT FROM $1 DESC LIMIT 1`,
     values: [providerPaymentId, donationId, chargeId],
   });
   return rows[0] ?? null;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { eventually } from '../harness/eventually.ts';
+import { eventRecord } from '../integration/activities/stored-events.ts';
 import { openStage, type Donation, type DonationStage } from './donation-stage.ts';
 import {
   effectsOf,
@@ -83,6 +84,38 @@ describe.each(PLACEMENTS)('aftercare, with %s workflows', TOGETHER, (caching, pl
       );
       await tellAll(stage, donation);
       await expectSettled(stage, donation, 'RELEASED', 'cancelled_by_operator');
+    });
+
+    test('has a second payment for a donation that is paid looked at by people, and changes nothing', async ({
+      onTestFinished,
+    }) => {
+      const stage = enter(onTestFinished);
+      const donation = await stage.give({ placement });
+      await donation.handle.result();
+      const before = await paymentOf(stage, donation);
+      const known = new Set((await stage.receive(donation)).map(({ id }) => id));
+      // Somebody made it by hand, or a bug of ours did: the donor pays twice.
+      const created = await stage.provider.createPayment(
+        { ...donation, currency: 'USD' },
+        `${donation.donationId}:by-hand:1`,
+      );
+      if (created.kind !== 'yes') throw new Error(`create was answered ${created.kind}`);
+      const twin = created.payment.id;
+      await stage.provider.confirmPayment(twin, `${donation.donationId}:by-hand:2`);
+      await stage.provider.capturePayment(twin, `${donation.donationId}:by-hand:3`);
+
+      const news = (await stage.receive(donation)).filter(({ id }) => !known.has(id));
+      expect(news.length).toBeGreaterThan(1);
+      for (const { id } of news) expect(await stage.deliver(donation, id)).toEqual({ kind: 'delivered' });
+      await eventually('all of them are looked through', async () => {
+        const outcomes = await Promise.all(news.map(({ id }) => eventRecord(stage.pools.payments, id)));
+        expect(outcomes).toEqual(news.map(() => ({ processed: true, outcome: 'needs_review' })));
+      });
+      await stage.aftercare(donation).result();
+      const { needs_review: reason, ...payment } = await paymentOf(stage, donation);
+      expect(reason).toMatch(`is another payment (${twin})`);
+      expect({ ...payment, needs_review: null }).toEqual(before);
+      expect(await totalsOf(stage, donation)).toEqual({ pledged: 2_500, captured: 2_500, count: 1 });
     });
 
     test('takes up an event whose donation has ended without seeing it', async ({ onTestFinished }) => {

@@ -155,6 +155,51 @@ test('of different requests with one key at the same moment one wins and the oth
   }
 });
 
+describe('a key that is in use answers for its donation', () => {
+  test('and not for a campaign or a currency that a second request names, whatever becomes of those', async () => {
+    const key = newKey();
+    const first = await donate(gateway, key, donationBody(campaignId));
+    const closed = await newCampaign(gateway);
+    await closeCampaign(gateway, closed);
+    const others = [
+      { campaignId: await newCampaign(gateway) },
+      { campaignId: closed },
+      { campaignId: '11111111-1111-4111-8111-111111111111' },
+      { currency: 'EUR' },
+    ];
+    for (const other of others) {
+      const refused = await donate(second, key, donationBody(campaignId, other));
+      expect([refused.status, problem(refused).code]).toEqual([422, 'idempotency_key_reused']);
+    }
+    expect(essence(await donate(second, key, donationBody(campaignId)))).toEqual(essence(first));
+    expect(await rowsOf(gateway.pools.donations, key)).toBe(1);
+  });
+
+  test('and a request that is no request stays one, without touching it', async () => {
+    const key = newKey();
+    const first = await donate(gateway, key, donationBody(campaignId));
+    expect(problem(await donate(second, key, donationBody(campaignId, { amount: 0 }))).code).toBe(
+      'invalid_body',
+    );
+    expect(problem(await donate(second, key, '{')).code).toBe('malformed_json');
+    expect(essence(await donate(second, key, donationBody(campaignId)))).toEqual(essence(first));
+  });
+
+  test('while its campaign cannot be looked up', async () => {
+    const key = newKey();
+    const first = await donate(gateway, key, donationBody(campaignId));
+    await gateway.pools.donations.query('DELETE FROM campaign_snapshots WHERE id = $1', [campaignId]);
+    await using cutOff = await startGateway({ urls, lookup: () => Promise.reject(new Error('away')) });
+    expect(essence(await donate(cutOff, key, donationBody(campaignId)))).toEqual(essence(first));
+    expect(problem(await donate(cutOff, newKey(), donationBody(campaignId))).code).toBe(
+      'campaigns_unavailable',
+    );
+    expect(problem(await donate(cutOff, key, donationBody(campaignId, { amount: 1 }))).code).toBe(
+      'idempotency_key_reused',
+    );
+  });
+});
+
 test('a replay tells the state of now, not of then', async () => {
   const key = newKey();
   const { id } = donation(await donate(gateway, key, donationBody(campaignId)));
@@ -245,6 +290,7 @@ describe('a refusal leaves the key free', () => {
 
 test('a row that PostgreSQL refuses fails alone, its neighbours of the same batch are stored', async () => {
   const { pools } = gateway;
+  const refused = newKey();
   // A rule of the database that no rule of the API repeats: stands for one that somebody forgot.
   await pools.donations.query(
     `ALTER TABLE donation_requests ADD CONSTRAINT test_refused CHECK (amount <> 777)`,
@@ -252,11 +298,8 @@ test('a row that PostgreSQL refuses fails alone, its neighbours of the same batc
   try {
     const answers = await Promise.all(
       Array.from({ length: 30 }, async (_, index) => {
-        const amount = index === 13 ? 777 : 1_000 + index;
-        return [
-          amount,
-          (await donate(gateway, newKey(), donationBody(campaignId, { amount }))).status,
-        ] as const;
+        const [key, amount] = index === 13 ? [refused, 777] : [newKey(), 1_000 + index];
+        return [amount, (await donate(gateway, key, donationBody(campaignId, { amount }))).status] as const;
       }),
     );
     expect(answers.filter(([amount]) => amount !== 777).every(([, status]) => status === 202)).toBe(true);
@@ -264,6 +307,10 @@ test('a row that PostgreSQL refuses fails alone, its neighbours of the same batc
   } finally {
     await pools.donations.query('ALTER TABLE donation_requests DROP CONSTRAINT test_refused');
   }
+  // A 500 is no answer to keep: the same request with the same key is a first one.
+  const retried = await donate(second, refused, donationBody(campaignId, { amount: 777 }));
+  expect([retried.status, retried.headers['idempotent-replayed']]).toEqual([202, undefined]);
+  expect(await rowsOf(pools.donations, refused)).toBe(1);
 });
 
 test('the relay is told of new rows', async () => {

@@ -109,13 +109,29 @@ describe('with a Redis that others use too', () => {
     expect(refused.text).not.toContain(id);
   });
 
-  test('a value of another kind under the key changes nothing', async () => {
-    const key = newKey();
-    const { id } = donation(await donate(gateway, key, donationBody(campaignId)));
-    await eventually('remembered', async () => expect(await redis.exists(`seen:${id}`)).toBe(1));
-    await redis.del(`seen:${id}`);
-    await redis.lpush(`seen:${id}`, 'x');
-    expect(donation(await donate(gateway, key, donationBody(campaignId))).id).toBe(id);
+  const lies: readonly (readonly [name: string, write: (name: string, other: string) => Promise<unknown>])[] =
+    [
+      ['nothing', (name) => redis.set(name, '')],
+      ['no', (name) => redis.set(name, '0')],
+      [
+        'another donation',
+        (name, other) => redis.set(name, JSON.stringify({ id: other, status: 'CAPTURED' })),
+      ],
+      ['a megabyte', (name) => redis.set(name, Buffer.alloc(1 << 20))],
+      ['a list', (name) => redis.lpush(name, 'x')],
+      ['a hash', (name) => redis.hset(name, 'status', 'FAILED')],
+    ];
+  test.each(lies)('that holds %s under a key changes no answer', async (_name, write) => {
+    const [key, other] = [newKey(), donation(await donate(gateway, newKey(), donationBody(campaignId)))];
+    const first = await donate(gateway, key, donationBody(campaignId));
+    const name = `seen:${donation(first).id}`;
+    await eventually('remembered', async () => expect(await redis.exists(name)).toBe(1));
+    await redis.del(name);
+    await write(name, other.id);
+    const again = await donate(gateway, key, donationBody(campaignId));
+    expect(essence(again)).toEqual(essence(first));
+    expect(again.headers['idempotent-replayed']).toBe('true');
+    expect((await donate(gateway, key, donationBody(campaignId, { amount: 1 }))).status).toBe(422);
     expect(await rowsOf(gateway.pools.donations, key)).toBe(1);
   });
 });

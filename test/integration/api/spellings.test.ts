@@ -246,7 +246,14 @@ describe('a donation that is read', () => {
 
   test.each<[name: string, spelling: (id: string) => string]>([
     ['percent-encoded', (id) => id.replaceAll('-', '%2D')],
-    ['percent-encoded throughout', (id) => [...id].map((it) => `%${it.charCodeAt(0).toString(16)}`).join('')],
+    [
+      'percent-encoded throughout',
+      (id) =>
+        id
+          .split('')
+          .map((it) => `%${it.charCodeAt(0).toString(16)}`)
+          .join(''),
+    ],
     ['in upper case', (id) => id.toUpperCase()],
     ['with a slash behind it', (id) => `${id}/`],
     ['with a query', (id) => `${id}?id=${campaignId}`],

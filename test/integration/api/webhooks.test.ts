@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { isolatedDatabases } from '../database/isolated-databases.ts';
 import { NEXT_WEBHOOK_SECRET, startGateway, WEBHOOK_SECRET, type Gateway } from './gateway.ts';
-import { json, problem, type Answer } from './http-client.ts';
+import { json, problem, sendBytes, sendForAll, type Answer } from './http-client.ts';
 
 const { urls } = isolatedDatabases(['donations', 'payments', 'campaigns']);
 let gateway: Gateway;
@@ -194,6 +194,130 @@ describe('an event is stored, with the exact text that was signed', () => {
   });
 });
 
+/** As it travels; `lines` say how long it is. */
+function wire(requestLine: string, lines: readonly string[], body: string | Buffer): Buffer {
+  const head = [requestLine, 'Host: localhost', ...lines].join('\r\n');
+  return Buffer.concat([Buffer.from(`${head}\r\n\r\n`), Buffer.from(body)]);
+}
+
+/** In pieces of `size` bytes, which cut letters apart. */
+function inChunks(body: string, size: number): Buffer {
+  const content = Buffer.from(body);
+  const pieces = Array.from({ length: Math.ceil(content.length / size) }, (_, index) => {
+    const piece = content.subarray(index * size, (index + 1) * size);
+    return Buffer.concat([Buffer.from(`${piece.length.toString(16)}\r\n`), piece, Buffer.from('\r\n')]);
+  });
+  return Buffer.concat([...pieces, Buffer.from('0\r\n\r\n')]);
+}
+
+describe('an event is stored once, however its bytes are sent', () => {
+  const ROUTE = 'POST /webhooks/stripe';
+  const CLOSE = 'Connection: close';
+  const length = (body: string): string => `Content-Length: ${Buffer.byteLength(body)}`;
+  const ways: readonly (readonly [name: string, request: (body: string, signature: string) => Buffer])[] = [
+    [
+      'as HTTP/1.0',
+      (body, signature) => wire(`${ROUTE} HTTP/1.0`, [`Stripe-Signature: ${signature}`, length(body)], body),
+    ],
+    [
+      'in chunks',
+      (body, signature) =>
+        wire(
+          `${ROUTE} HTTP/1.1`,
+          [`Stripe-Signature: ${signature}`, 'Transfer-Encoding: chunked', CLOSE],
+          inChunks(body, 7),
+        ),
+    ],
+    [
+      'with the header’s name in lower case',
+      (body, signature) =>
+        wire(`${ROUTE} HTTP/1.1`, [`stripe-signature:${signature}`, length(body), CLOSE], body),
+    ],
+    [
+      'with the header’s name in upper case and blanks between its items',
+      (body, signature) =>
+        wire(
+          `${ROUTE} HTTP/1.1`,
+          [`STRIPE-SIGNATURE:  ${signature.replaceAll(',', ' , ')} `, length(body), CLOSE],
+          body,
+        ),
+    ],
+    [
+      'with an absolute address',
+      (body, signature) =>
+        wire(
+          'POST http://elsewhere.example/webhooks/stripe HTTP/1.1',
+          [`Stripe-Signature: ${signature}`, length(body), CLOSE],
+          body,
+        ),
+    ],
+    [
+      'with a slash at the end and a query',
+      (body, signature) =>
+        wire(
+          `${ROUTE}/?source=stripe HTTP/1.1`,
+          [`Stripe-Signature: ${signature}`, length(body), CLOSE],
+          body,
+        ),
+    ],
+    [
+      'with the encoding that is none',
+      (body, signature) =>
+        wire(
+          `${ROUTE} HTTP/1.1`,
+          [`Stripe-Signature: ${signature}`, 'Content-Encoding: identity', length(body), CLOSE],
+          body,
+        ),
+    ],
+  ];
+  test.each(ways)('%s', async (_name, request) => {
+    const { id, body } = newEvent({ note: 'Zoë gave 5 € \u{1F389}', type: 'payment_intent.succeeded' });
+    const row = await expectStored(await sendBytes(gateway.port, request(body, signed(body))), id);
+    expect(row.payload).toBe(body);
+    await expectStored(await post(body, [signed(body)], undefined, second), id);
+  });
+
+  test('by a sender that waits to be told to go on', async () => {
+    const { id, body } = newEvent();
+    const [interim, answer] = await sendForAll(
+      gateway.port,
+      wire(
+        `${ROUTE} HTTP/1.1`,
+        [`Stripe-Signature: ${signed(body)}`, length(body), CLOSE, 'Expect: 100-continue'],
+        body,
+      ),
+    );
+    expect(interim?.status).toBe(100);
+    await expectStored(answer as Answer, id);
+  });
+
+  test('by a sender that does not wait for answers', async () => {
+    const [first, next] = [newEvent(), newEvent()];
+    const request = ({ body }: { body: string }, more: readonly string[] = []): Buffer =>
+      wire(`${ROUTE} HTTP/1.1`, [`Stripe-Signature: ${signed(body)}`, length(body), ...more], body);
+    const answers = await sendForAll(
+      gateway.port,
+      Buffer.concat([request(first), request(next), request(first, [CLOSE])]),
+    );
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+    for (const { id } of [first, next]) expect(await stored(id)).toHaveLength(1);
+  });
+
+  test('but not without a length when it is 300 kB', async () => {
+    const { id, body } = newEvent();
+    const padded = body.padEnd(300_000, ' ');
+    const answer = await sendBytes(
+      gateway.port,
+      wire(
+        `${ROUTE} HTTP/1.1`,
+        [`Stripe-Signature: ${signed(padded)}`, 'Transfer-Encoding: chunked', CLOSE],
+        inChunks(padded, 8_192),
+      ),
+    );
+    await expectRefused(answer, id, 413, 'body_too_large');
+  });
+});
+
 describe('an event is refused and nothing is stored', () => {
   test.each([
     ['another secret', (body: string) => [signed(body, 'whsec_other')]],
@@ -229,6 +353,33 @@ describe('an event is refused and nothing is stored', () => {
     const { id, body } = newEvent();
     const spaced = body.replace('{', '{ ');
     await expectRefused(await post(JSON.stringify(JSON.parse(spaced)), [signed(spaced)]), id);
+  });
+
+  test('when a byte order mark stands before it, signed or not', async () => {
+    const { id, body } = newEvent();
+    const marked = `\uFEFF${body}`;
+    await expectRefused(await post(marked, [signed(body)]), id);
+    await expectRefused(await post(marked, [signed(marked)]), id);
+  });
+
+  test('when bytes that are no UTF-8 were replaced, although both decode to the same text', async () => {
+    const { id, body } = newEvent({ note: '\uFFFD' });
+    const [before = '', after = ''] = body.split('\uFFFD');
+    const broken = Buffer.concat([Buffer.from(before), Buffer.from([0xff]), Buffer.from(after)]);
+    await expectRefused(await post(broken, [signed(body)]), id);
+    await expectRefused(await post(broken, [signed(broken)]), id);
+  });
+
+  test('when two signatures were joined into one header, as a proxy does', async () => {
+    const { id, body } = newEvent();
+    await expectRefused(await post(body, [`${signed(body)}, ${signed(body)}`]), id);
+  });
+
+  test('and a correct one of the same event is taken afterwards', async () => {
+    const { id, body } = newEvent();
+    await expectRefused(await post(body, [signed(body, 'whsec_other')]), id);
+    await expectRefused(await post(body, []), id);
+    await expectStored(await post(body, [signed(body)]), id);
   });
 
   test('when the bytes are compressed', async () => {
