@@ -1,18 +1,19 @@
 /** A retry storm of one key is one donation and one charge. */
 import { randomUUID } from 'node:crypto';
+import { WorkflowNotFoundError } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { testComponents } from '../harness/components.ts';
 import { eventually } from '../harness/eventually.ts';
 import { startPrivateRedis, type PrivateServer } from '../harness/private-servers.ts';
 import { startStack, type Stack } from '../harness/stack.ts';
-import { expectBooksToBalance, untilAtRest, untilEnded } from './books.ts';
-import { createCampaign, post, type Answer, type Given } from './giving.ts';
+import { expectBooksToBalance, expectChargedOnce, untilAtRest, untilEnded } from './books.ts';
+import { createCampaign, post, readTotals, type Answer, type Given } from './giving.ts';
 
 let redis: PrivateServer;
 let stack: Stack;
 beforeAll(async () => {
   redis = await startPrivateRedis(testComponents().runDirectory);
-  stack = await startStack({ redisUrl: redis.url });
+  stack = await startStack({ redisUrl: redis.url, policy: { missingWorkflowAfterMs: 2_000 } });
 });
 afterAll(async () => {
   await stack.stop();
@@ -23,9 +24,9 @@ test('a hundred posts of one key at once get one answer and cost one charge, als
   const campaignId = await createCampaign(stack);
   const gift = { campaignId, amount: 2_500, key: randomUUID() };
 
-  const first = await storm(gift, 100);
-  expect(first.filter(({ headers }) => headers.get('idempotent-replayed') === null)).toHaveLength(1);
-  const answer = sameAnswer(first);
+  const atFirst = await storm(gift, 100);
+  expect(atFirst.filter(({ headers }) => headers.get('idempotent-replayed') === null)).toHaveLength(1);
+  const answer = sameAnswer(atFirst);
   const given: Given = { ...gift, id: answer.body.id, donorToken: answer.body.donorToken ?? '' };
 
   await redis.restart();
@@ -94,6 +95,55 @@ test('one key with two bodies at once is one of them, charged once, and the othe
   };
   await expectBooksToBalance(stack, campaignId, [given]);
 });
+
+test('of workflows that Temporal forgot, the one that had ended is not started again, the other is, each key is charged once', async () => {
+  const campaignId = await createCampaign(stack);
+  const [ended, open] = [3_100, 3_200].map((amount) => ({ campaignId, amount, key: randomUUID() }));
+  if (ended === undefined || open === undefined) throw new Error('two gifts');
+  const endedGift = await first(ended);
+  await untilEnded(stack, [endedGift]);
+  await untilAtRest(stack);
+
+  await stack.simulator.turn({ error503: 1 });
+  const openGift = await first(open);
+  await eventually('it is pledged', async () => {
+    const { rows } = await stack.pools.donations.query('SELECT FROM pledges WHERE id = $1', [openGift.id]);
+    expect(rows).toHaveLength(1);
+  });
+  await Promise.all([forget(endedGift), forget(openGift), redis.restart()]);
+
+  const again = sameAnswer(await storm(ended, 20));
+  expect([again.body.id, again.body.status]).toEqual([endedGift.id, 'CAPTURED']);
+  expect(sameAnswer(await storm(open, 20)).body).toMatchObject({ id: openGift.id, status: 'INITIATED' });
+  expect((await post(apiOf(1), { ...ended, amount: 3_101 })).status).toBe(422);
+  await stack.simulator.reset();
+  // By the one look for missing workflows that passes over the other.
+  await untilEnded(stack, [openGift]);
+  await stack.temporal.workflow.getHandle(`donation/${openGift.id}`).result();
+  await expectForgotten(endedGift);
+  await expectChargedOnce(stack, [endedGift, openGift]);
+  expect(await readTotals(stack.apiUrl, campaignId)).toMatchObject({ raised: 6_300, donationCount: 2 });
+});
+
+async function first(gift: { campaignId: string; amount: number; key: string }): Promise<Given> {
+  const { body } = await post(stack.apiUrl, gift);
+  return { ...gift, id: body.id, donorToken: body.donorToken ?? '' };
+}
+
+/** As after its retention, or with a new Temporal. */
+async function forget({ id }: Given): Promise<void> {
+  await stack.temporal.workflowService.deleteWorkflowExecution({
+    namespace: stack.temporal.options.namespace,
+    workflowExecution: { workflowId: `donation/${id}` },
+  });
+  await eventually('Temporal has forgotten it', () => expectForgotten({ id }));
+}
+
+async function expectForgotten({ id }: Pick<Given, 'id'>): Promise<void> {
+  await expect(stack.temporal.workflow.getHandle(`donation/${id}`).describe()).rejects.toBeInstanceOf(
+    WorkflowNotFoundError,
+  );
+}
 
 function apiOf(index: number): string {
   return stack.apiUrls[index % stack.apiUrls.length] ?? stack.apiUrl;

@@ -1,6 +1,7 @@
 /** How a donor learns the outcome without asking again and again: `Prefer: wait` and the event stream. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { send } from '../integration/api/http-client.ts';
 import { startStack, type Stack } from '../harness/stack.ts';
 import { expectBooksToBalance } from './books.ts';
 import {
@@ -57,6 +58,45 @@ describe('Prefer: wait', () => {
     });
   });
 
+  test('in two headers is read as in one', async () => {
+    const body = JSON.stringify({ campaignId, amount: 700, currency: 'USD', paymentMethod: 'pm_card_visa' });
+    const { port } = new URL(stack.apiUrl);
+    const key = randomUUID();
+    const answer = await send(Number(port), {
+      method: 'POST',
+      path: '/donate',
+      headers: [
+        ['Content-Type', 'application/json'],
+        ['Idempotency-Key', key],
+        ['Prefer', 'respond-async'],
+        ['Prefer', 'wait=9'],
+      ],
+      body,
+    });
+    expect([answer.status, answer.headers['preference-applied']]).toEqual([201, 'wait=9']);
+    const { id, donorToken = '' } = JSON.parse(answer.text) as DonationBody;
+    given.push({ campaignId, amount: 700, key, id, donorToken });
+  });
+
+  test('a replay that waits tells of a decline with 201, as the first answer did; another body is 422', async () => {
+    const key = randomUUID();
+    const first = await waiting('wait=10', { key, paymentMethod: DECLINED_CARD });
+    const again = await waiting('wait=10', { key, paymentMethod: DECLINED_CARD, api: 1 });
+    expect([again.status, again.body]).toEqual([201, first.body]);
+    const other = await post(stack.apiUrl, { campaignId, amount: 700, key }, { prefer: 'wait=10' });
+    expect([other.status, other.headers.get('preference-applied')]).toEqual([422, null]);
+  });
+
+  test('thirty posts of one key that wait, at once over two processes, get one outcome of one charge', async () => {
+    const key = randomUUID();
+    const answers = await Promise.all(
+      Array.from({ length: 30 }, (_, index) => waiting('wait=10', { key, api: index % 2 })),
+    );
+    expect(new Set(answers.map(({ status, body }) => `${status} ${body.id}`)).size).toBe(1);
+    expect(answers[0]?.status).toBe(201);
+    expect(answers.filter(({ headers }) => !headers.has('idempotent-replayed'))).toHaveLength(1);
+  });
+
   test('a replay that waits gets the same donation with 201, at either process; one that does not, 202', async () => {
     const key = randomUUID();
     const first = await waiting('wait=10', { key });
@@ -79,6 +119,8 @@ describe('Prefer: wait', () => {
 
   test.each([
     ['wait=99', 'wait=10'],
+    ['wait=99999999999999999999', 'wait=10'],
+    ['wait=2, wait=9', 'wait=2'],
     ['respond-async, wait="2"', 'wait=2'],
     ['wait=3; foo=bar', 'wait=3'],
     ['WAIT = 4', 'wait=4'],
