@@ -5,6 +5,7 @@ import { context, propagation, ROOT_CONTEXT, SpanKind, trace } from '@openteleme
 import express, { type Express, type RequestHandler, type Router } from 'express';
 import { statesOf, type Breaker } from '../../platform/breaker.ts';
 import type { Logger } from '../../platform/log.ts';
+import { answerUnreadable } from './unreadable.ts';
 import { methodNotAllowed, notFound, problemHandler, sendProblem, Problem } from './problem.ts';
 
 export type AppOptions = {
@@ -70,6 +71,7 @@ export async function listen(
       error === undefined ? resolve(starting) : reject(error),
     );
   });
+  answerUnreadable(server);
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   server.headersTimeout = KEEP_ALIVE_MS + 5_000;
   server.requestTimeout = REQUEST_LIMIT_MS;

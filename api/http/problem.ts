@@ -30,24 +30,31 @@ export class Problem extends Error {
 const RETRY_AFTER_SECONDS = 2;
 
 export function sendProblem(response: Response, problem: Problem): void {
-  const { status, title, retryable } = FAILURES[problem.code];
-  if (retryable) response.setHeader('Retry-After', String(problem.retryAfterSeconds ?? RETRY_AFTER_SECONDS));
-  if (status === 401) response.setHeader('WWW-Authenticate', 'Bearer');
-  response
-    .status(status)
-    .set('Cache-Control', 'no-store')
-    .type('application/problem+json')
-    .send(
-      JSON.stringify({
-        type: `/problems/${problem.code}`,
-        title,
-        status,
-        code: problem.code,
-        ...(problem.message === '' ? {} : { detail: problem.message }),
-        ...(problem.errors.length === 0 ? {} : { errors: problem.errors }),
-        traceId: activeTraceId(),
-      }),
-    );
+  for (const [name, value] of Object.entries(problemHeaders(problem))) response.setHeader(name, value);
+  response.status(FAILURES[problem.code].status).send(problemDocument(problem));
+}
+
+export function problemHeaders({ code, retryAfterSeconds }: Problem): Readonly<Record<string, string>> {
+  const { status, retryable } = FAILURES[code];
+  return {
+    ...(retryable ? { 'Retry-After': String(retryAfterSeconds ?? RETRY_AFTER_SECONDS) } : {}),
+    ...(status === 401 ? { 'WWW-Authenticate': 'Bearer' } : {}),
+    'Cache-Control': 'no-store',
+    'Content-Type': 'application/problem+json; charset=utf-8',
+  };
+}
+
+export function problemDocument(problem: Problem): string {
+  const { status, title } = FAILURES[problem.code];
+  return JSON.stringify({
+    type: `/problems/${problem.code}`,
+    title,
+    status,
+    code: problem.code,
+    ...(problem.message === '' ? {} : { detail: problem.message }),
+    ...(problem.errors.length === 0 ? {} : { errors: problem.errors }),
+    traceId: activeTraceId(),
+  });
 }
 
 export const notFound: RequestHandler = () => {

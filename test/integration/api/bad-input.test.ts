@@ -13,7 +13,7 @@ import {
   startGateway,
   type Gateway,
 } from './gateway.ts';
-import { problem, sendBytes, type Answer } from './http-client.ts';
+import { problem, sendBytes, sendForAll, type Answer } from './http-client.ts';
 
 const { urls } = isolatedDatabases(['donations', 'payments', 'campaigns']);
 let gateway: Gateway;
@@ -373,8 +373,49 @@ test('two lengths, or a length and chunks, are refused: a proxy might read them 
     'Content-Length: 4\r\nTransfer-Encoding: chunked\r\n',
     'Content-Length: -1\r\n',
   ])
-    expect((await sendBytes(gateway.port, `${head}${lengths}\r\n{}{}`)).status).toBe(400);
+    expect(problem(await sendBytes(gateway.port, `${head}${lengths}\r\n{}{}`)).code).toBe(
+      'malformed_request',
+    );
   expect(await allRows(gateway.pools.donations)).toBe(before);
+});
+
+describe('what is no request is answered with a problem document, too', () => {
+  const head =
+    'POST /donate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n';
+  test.each([
+    ['headers of 20 kB', `${head}X-Long: ${'x'.repeat(20_000)}\r\n\r\n`, 431, 'headers_too_large'],
+    ['another protocol', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 400, 'malformed_request'],
+    ['a TLS handshake', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', 400, 'malformed_request'],
+    ['an unknown method', 'GIVE /donate HTTP/1.1\r\nHost: localhost\r\n\r\n', 400, 'malformed_request'],
+    [
+      'a chunk of no length',
+      `${head}Idempotency-Key: ${'k'.repeat(20)}\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n{}\r\n0\r\n\r\n`,
+      400,
+      'malformed_request',
+    ],
+    [
+      'an expectation nobody can meet',
+      `${head}Content-Length: 0\r\nExpect: applause\r\n\r\n`,
+      417,
+      'expectation_failed',
+    ],
+  ])('%s', async (_name, bytes, status, code) => {
+    const answer = await sendBytes(gateway.port, Buffer.from(bytes, 'latin1'));
+    expect([answer.status, problem(answer).status, problem(answer).code]).toEqual([status, status, code]);
+    expect((await gateway.send({ path: '/livez' })).status).toBe(200);
+  });
+
+  test('and what came before it on its connection gets its own answer or none', async () => {
+    const key = newKey();
+    const whole = `POST /donate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nIdempotency-Key: ${key}\r\nContent-Length: ${text().length}\r\n\r\n${text()}`;
+    const alive = 'GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n';
+    for (const before of [whole, alive]) {
+      const [first] = await sendForAll(gateway.port, `${before}nonsense\r\n\r\n`);
+      expect([undefined, 200, 202]).toContain(first?.status);
+    }
+    expect((await donate(gateway, key, donationBody(campaignId))).status).toBe(202);
+    expect(await rowsOf(gateway.pools.donations, key)).toBe(1);
+  });
 });
 
 test('a client that goes away in the middle of its body leaves nothing behind', async () => {

@@ -124,7 +124,7 @@ describe('a header that is no header is refused by the HTTP parser, and nothing 
   ])('%s', async (_name, key) => {
     const before = await allRows(gateway.pools.donations);
     const answer = await donateRaw([`Idempotency-Key: ${key}`]);
-    expect(answer.status).toBe(400);
+    expect([answer.status, problem(answer).code]).toEqual([400, 'malformed_request']);
     expect(await allRows(gateway.pools.donations)).toBe(before);
   });
 

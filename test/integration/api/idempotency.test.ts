@@ -200,6 +200,26 @@ describe('a key that is in use answers for its donation', () => {
   });
 });
 
+test('the stored key decides, even for a donation whose id it would not get today', async () => {
+  const key = newKey();
+  const { id } = donation(await donate(gateway, newKey(), donationBody(campaignId)));
+  const { rows } = await gateway.pools.donations.query<{ id: string }>(
+    `INSERT INTO donation_requests (id, scope, idempotency_key, fingerprint, campaign_id, amount, currency, payment_method, body)
+     SELECT gen_random_uuid(), scope, $2, fingerprint, campaign_id, amount, currency, payment_method, body
+     FROM donation_requests WHERE id = $1 RETURNING id`,
+    [id, key],
+  );
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, (_, index) =>
+      donate(index % 2 === 0 ? gateway : second, key, donationBody(campaignId)),
+    ),
+  );
+  expect(new Set(answers.map((answer) => donation(answer).id))).toEqual(new Set(rows.map((row) => row.id)));
+  expect(answers.every(({ headers }) => headers['idempotent-replayed'] === 'true')).toBe(true);
+  expect((await donate(second, key, donationBody(campaignId, { amount: 1 }))).status).toBe(422);
+  expect(await rowsOf(gateway.pools.donations, key)).toBe(1);
+});
+
 test('a replay tells the state of now, not of then', async () => {
   const key = newKey();
   const { id } = donation(await donate(gateway, key, donationBody(campaignId)));

@@ -1,6 +1,6 @@
 /** One request in the many ways in which clients and proxies may send it: always the same donation, or refused. */
 import { deflateSync, gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { isolatedDatabases } from '../database/isolated-databases.ts';
 import {
   allRows,
@@ -294,6 +294,21 @@ describe('a donation that is read', () => {
     expect((await read(made.id, shown, 'GET', '/events')).status).toBe(404);
   });
 
+  test('costs a stranger no look-up, so that nobody can measure whether it is there', async () => {
+    const { donations } = gateway.pools;
+    const query = donations.query.bind(donations);
+    let queries = 0;
+    vi.spyOn(donations, 'query').mockImplementation((...args: Parameters<typeof query>) => {
+      queries += 1;
+      return query(...args);
+    });
+    onTestFinished(() => void vi.restoreAllMocks());
+    for (const id of [made.id, campaignId]) await read(id, ['Bearer wrong']);
+    expect(queries).toBe(0);
+    await read(made.id, [`Bearer ${made.donorToken}`]);
+    expect(queries).toBe(1);
+  });
+
   test('is found by its token whatever the case of the scheme', async () => {
     expect((await read(made.id, [`bearer ${made.donorToken}`])).status).toBe(200);
     expect((await read(made.id, [`BEARER  ${made.donorToken}`])).status).toBe(200);
@@ -360,4 +375,37 @@ test('a campaign is found, and closed, whatever the spelling of its id', async (
   }
   expect((await closeCampaign(gateway, id.toUpperCase())).status).toBe(200);
   expect((await closeCampaign(gateway, id.replaceAll('-', '%2D'))).status).toBe(200);
+});
+
+describe('a body that is refused is not taken for the next request on its connection', () => {
+  const smuggled = `POST /donate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n`;
+  test.each<[name: string, status: number, request: () => Buffer]>([
+    [
+      'of another type',
+      415,
+      () =>
+        bytes('POST /donate HTTP/1.1', ['Content-Type: text/plain', keyLine(newKey())], smuggled.repeat(20)),
+    ],
+    [
+      'of 300 kB',
+      413,
+      () => bytes('POST /donate HTTP/1.1', [TYPE, keyLine(newKey())], smuggled.repeat(5_000)),
+    ],
+    ['without a token', 401, () => bytes('POST /campaigns HTTP/1.1', [TYPE], smuggled.repeat(20))],
+    [
+      'with a method that is not allowed',
+      405,
+      () => bytes('PUT /donate HTTP/1.1', [TYPE], smuggled.repeat(20)),
+    ],
+    ['at an unknown address', 404, () => bytes('POST /nowhere HTTP/1.1', [TYPE], smuggled.repeat(20))],
+    [
+      'as a webhook of 300 kB',
+      413,
+      () => bytes('POST /webhooks/stripe HTTP/1.1', [TYPE], smuggled.repeat(5_000)),
+    ],
+  ])('%s: %i', async (_name, status, request) => {
+    const next = `GET /livez HTTP/1.1\r\nHost: localhost\r\n${CLOSE}\r\n\r\n`;
+    const answers = await sendForAll(gateway.port, Buffer.concat([request(), Buffer.from(next)]));
+    expect(answers.map((answer) => answer.status)).toEqual([status, 200]);
+  });
 });
