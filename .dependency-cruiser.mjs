@@ -87,8 +87,9 @@ export default {
         '^(?:api|domain|events|platform|prisma)/',
         '^provider/(?:port[.]ts$|stripe/)',
         '^workflows/(?:index|messages|ports)[.]ts$',
+        '^activities/payments/book/',
       ],
-      'The API starts and signals workflows by name; activities and workflow code run in workers.',
+      'The API starts and signals workflows by name; activities and workflow code run in workers. Only a payment’s book is kept by both, under one lock.',
     ),
     {
       name: 'api-takes-only-types-of-workflows',

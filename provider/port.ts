@@ -51,6 +51,8 @@ export type OurFaultAnswer = {
   readonly status: number;
   readonly code: string;
   readonly message: string;
+  /** The provider replayed a stored refusal: the same key will only ever say this again. */
+  readonly replayed: boolean;
 };
 
 export type ProviderAnswer =

@@ -95,7 +95,13 @@ export async function runOperation<T>(runner: Runner, step: Step<T>): Promise<Pa
   }
 
   failpoint('provider.before-call');
-  const answer = await step.call(row.provider_key);
+  let answer = await step.call(row.provider_key);
+  if (answer.kind === 'our_fault' && answer.replayed && row.attempts > 1) {
+    // What was wrong may be mended, but this key keeps its first refusal; we have just seen that it had no effect.
+    await noteReason(pool, step, row, SPENT_KEY);
+    row = await beginWithNewKey(pool, step);
+    answer = await step.call(row.provider_key);
+  }
   failpoint('provider.answer-read');
 
   switch (answer.kind) {

@@ -26,7 +26,7 @@ export function unknown(reason: UnknownReason, context: CallContext): UnknownAns
     kind: 'unknown',
     reason,
     retryAfterMs: retryAfterMs(context.headers['retry-after']),
-    replayed: context.headers['idempotent-replayed'] === 'true',
+    replayed: isReplayed(context),
   };
 }
 
@@ -53,7 +53,7 @@ export function answerOfRefundError(
   if (error instanceof Stripe.errors.StripeError && error.statusCode === 400) {
     const code = refusalOfRefund(error);
     if (code !== null) return { kind: 'refused', code, message: error.message };
-    if (error.code !== 'rate_limit') return ourFault(400, error);
+    if (error.code !== 'rate_limit') return ourFault(400, error, context);
   }
   return withoutPayment(answerOfError(error, context), context);
 }
@@ -93,7 +93,7 @@ export function answerOfError(
   if (error.code !== undefined && status === 400 && WRONG_STATE_CODES.has(error.code)) {
     return { kind: 'wrong_state', payment: toProviderPayment(error.payment_intent) };
   }
-  if (OUR_FAULT_STATUSES.has(status)) return ourFault(status, error);
+  if (OUR_FAULT_STATUSES.has(status)) return ourFault(status, error, context);
   return unknown('garbage', context);
 }
 
@@ -106,13 +106,22 @@ function answerOfDecline(
   return { kind: 'declined', code, payment: toProviderPayment(error.payment_intent) };
 }
 
-function ourFault(status: number, error: InstanceType<typeof Stripe.errors.StripeError>): OurFaultAnswer {
+function ourFault(
+  status: number,
+  error: InstanceType<typeof Stripe.errors.StripeError>,
+  context: CallContext,
+): OurFaultAnswer {
   return {
     kind: 'our_fault',
     status,
     code: error.code ?? error.rawType ?? `http_${status}`,
     message: error.message,
+    replayed: isReplayed(context),
   };
+}
+
+function isReplayed({ headers }: CallContext): boolean {
+  return headers['idempotent-replayed'] === 'true';
 }
 
 /** Seconds or an HTTP date (RFC 9110, 10.2.3); at most an hour. */

@@ -206,8 +206,14 @@ describe('the Stripe adapter', () => {
       status,
       code,
       message: 'm',
+      replayed: false,
     });
-    expect(await provider.listPayments({})).toEqual({ kind: 'our_fault', status, code, message: 'm' });
+    expect(await provider.listPayments({})).toMatchObject({ kind: 'our_fault', status, code, message: 'm' });
+  });
+
+  test('tells a refusal that was stored with its key from one that is new', async () => {
+    stub.answer(400, stripeError({ type: 'invalid_request_error' }), { 'idempotent-replayed': 'true' });
+    expect(await provider.capturePayment('pi_1', 'k')).toMatchObject({ kind: 'our_fault', replayed: true });
   });
 
   test('tells a decline by its most precise code', async () => {
