@@ -56,21 +56,22 @@ export async function install() {
   }
 }
 
+/** All it says goes to stderr: stdout may belong to a tool that is called through us. */
 async function npmCi() {
-  console.log('Installing packages (npm ci) …');
+  console.error('Installing packages (npm ci) …');
   const startedAt = Date.now();
   const seconds = () => Math.round((Date.now() - startedAt) / 1000);
   // npm shows its own progress on a terminal, and nothing at all elsewhere.
-  const ticker = process.stdout.isTTY
+  const ticker = process.stderr.isTTY
     ? undefined
-    : setInterval(() => console.log(`  … ${seconds()} s`), 10_000);
+    : setInterval(() => console.error(`  … ${seconds()} s`), 10_000);
   const args = ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
   const npm = process.env.npm_execpath?.endsWith('.js')
     ? { command: process.execPath, args: [process.env.npm_execpath, ...args] }
     : { command: 'npm', args };
   const child = spawn(npm.command, npm.args, {
     cwd: ROOT,
-    stdio: 'inherit',
+    stdio: ['inherit', process.stderr, 'inherit'],
     shell: process.platform === 'win32',
   });
   const forward = (/** @type {NodeJS.Signals} */ signal) => child.kill(signal);
@@ -84,7 +85,7 @@ async function npmCi() {
   if (code !== 0)
     return `npm ci failed after ${seconds()} s (exit code ${String(code)}): its output is above; run the same command again once the cause is gone.`;
   writeFileSync(STAMP, lockHash());
-  console.log(`Packages installed in ${seconds()} s.`);
+  console.error(`Packages installed in ${seconds()} s.`);
   return null;
 }
 
@@ -125,7 +126,7 @@ async function waitForOtherInstall() {
       rmSync(INSTALLING, { force: true });
       return;
     }
-    if (!told) console.log(`Another start (pid ${pid}) is installing packages: waiting for it …`);
+    if (!told) console.error(`Another start (pid ${pid}) is installing packages: waiting for it …`);
     told = true;
     await new Promise((resolve) => setTimeout(resolve, 500));
   }

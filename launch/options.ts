@@ -64,6 +64,15 @@ export function neutralEnvironment(
   return kept;
 }
 
+/** For a program that a person has called through us: it is theirs, and so is what it is to find in its environment. */
+export function wholeEnvironment(
+  environment: Readonly<NodeJS.ProcessEnv> = process.env,
+): Record<string, string> {
+  const given: Record<string, string> = {};
+  for (const [name, value] of Object.entries(environment)) if (value !== undefined) given[name] = value;
+  return given;
+}
+
 /** Makes this process's environment neutral, but for what is given: the test runner's workers inherit it. */
 export function isolateEnvironment(given: Readonly<Record<string, string | undefined>>): void {
   for (const name of Object.keys(process.env))

@@ -10,6 +10,11 @@ export function say(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+/** Where stdout belongs to somebody else. */
+export function tellAside(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
 export function warn(text: string): void {
   process.stderr.write(`${styleText('yellow', 'warning', { stream: process.stderr })} ${text}\n`);
 }
@@ -20,18 +25,19 @@ export function complain(text: string): void {
 
 /**
  * Runs one step; every five seconds it says that it still runs, for how long and what it last noted. `done` words the
- * closing line; when it gives undefined there is none.
+ * closing line; when it gives undefined there is none. `tell` is where all of it goes.
  */
 export async function step<T>(
   title: string,
   run: (step: Step) => Promise<T>,
   done: (result: T) => string | undefined = () => title,
+  tell: (text: string) => void = say,
 ): Promise<T> {
   const startedAt = Date.now();
   const elapsed = (): string => `${((Date.now() - startedAt) / 1000).toFixed(1)} s`;
   let latest = '';
   const ticker = setInterval(() => {
-    say(`  … ${title}, ${elapsed()}${latest === '' ? '' : ` (${latest})`}`);
+    tell(`  … ${title}, ${elapsed()}${latest === '' ? '' : ` (${latest})`}`);
   }, TICK_MS);
   try {
     const result = await run({
@@ -40,7 +46,7 @@ export async function step<T>(
       },
     });
     const line = done(result);
-    if (line !== undefined) say(`${TICK} ${line}  ${styleText('dim', elapsed())}`);
+    if (line !== undefined) tell(`${TICK} ${line}  ${styleText('dim', elapsed())}`);
     return result;
   } finally {
     clearInterval(ticker);

@@ -6,6 +6,7 @@ import { ComponentMissing, type Component } from './components/component.ts';
 import { findPostgres } from './components/postgres.ts';
 import { findRabbitmq } from './components/rabbitmq.ts';
 import { findRedis } from './components/redis.ts';
+import { obtainTctlBinary } from './components/tctl-binary.ts';
 import { obtainTemporalBinary } from './components/temporal-binary.ts';
 import {
   isolateEnvironment,
@@ -30,6 +31,7 @@ const started: Running[] = [];
 let clean = true;
 try {
   await step('Temporal CLI ready', obtainTemporalBinary);
+  await obtainTctl();
   await step('Prisma clients', generatePrismaClients);
   const urls = await startServers(readLaunchOptions());
   isolateEnvironment(urls);
@@ -49,6 +51,16 @@ try {
 if (!clean) process.exitCode = 1;
 process.off('disconnect', launcherGone);
 if (process.connected) process.disconnect();
+
+/** Without it everything else still runs; the tests that need it fail and say so. */
+async function obtainTctl(): Promise<void> {
+  try {
+    await step('tctl ready', obtainTctlBinary);
+  } catch (error) {
+    if (!(error instanceof ComponentMissing)) throw error;
+    warn(`${error.message} The tests of resets with tctl will fail.`);
+  }
+}
 
 /** The tests make databases, queues and keys of their own on these servers; Temporal is started by the tests themselves. */
 async function startServers(options: LaunchOptions): Promise<Record<string, string | undefined>> {

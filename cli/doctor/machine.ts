@@ -1,9 +1,11 @@
+import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { promisify } from 'node:util';
 import { LOCK_FILE, STATE } from '../../launch/paths.ts';
 import { isRunning, parseIdentity } from '../../launch/process-identity.ts';
-import type { Answer } from './probe.ts';
+import type { Answer, Limits } from './probe.ts';
 
 const NEEDED_NODE_MAJOR = 24;
 const GIGABYTE = 1e9;
@@ -38,6 +40,13 @@ export function judgeDisk(freeBytes: number, allBytes: number): Answer {
 
 function inGigabytes(bytes: number): string {
   return (bytes / GIGABYTE).toFixed(1);
+}
+
+/** One of Temporal's own tools: "temporal version 1.5.1 (Server 1.29.1, …)", "tctl version 1.18.0". */
+export async function askTool(binary: string, { signal }: Pick<Limits, 'signal'>): Promise<Answer> {
+  const { stdout } = await promisify(execFile)(binary, ['--version'], { signal });
+  const [, version = null, rest = ''] = /version v?(\S+)(?: \((.*)\))?/.exec(stdout) ?? [];
+  return { version, detail: rest };
 }
 
 /** The pid of the `npm start` of this checkout, while it runs. */

@@ -1,9 +1,13 @@
 /** Every part of the system, whether its address is known or not. */
+import { relative } from 'node:path';
+import { presentTctlBinary } from '../../launch/components/tctl-binary.ts';
+import { presentTemporalBinary } from '../../launch/components/temporal-binary.ts';
 import { SERVICES } from '../../platform/databases.ts';
+import { ROOT } from '../../launch/paths.ts';
 import type { Config } from '../../platform/config.ts';
 import { taskQueues } from '../../platform/temporal.ts';
 import { apiUrl, type Known } from '../environment.ts';
-import { askDisk, askNode } from './machine.ts';
+import { askDisk, askNode, askTool } from './machine.ts';
 import { askDatabase, askServer } from './postgres.ts';
 import { withoutSecrets, type Limits, type Answer, type Probe } from './probe.ts';
 import { askProcess } from './processes.ts';
@@ -17,7 +21,28 @@ export function machineProbes(): Probe[] {
   return [
     { ...here, component: 'Node.js', address: null, ask: () => Promise.resolve(askNode()) },
     { ...here, component: 'disk', address: '.careforall', ask: () => askDisk() },
+    toolProbe('temporal', presentTemporalBinary()),
+    toolProbe('tctl', presentTctlBinary()),
   ];
+}
+
+/** Operators need one of them for some of what they do; the system itself needs neither. */
+function toolProbe(name: string, binary: string | undefined): Probe {
+  return {
+    component: `${name} CLI`,
+    required: false,
+    address: binary === undefined ? null : shortened(binary),
+    source: null,
+    fix: `\`npm run ${name}\` gets another, once this one is out of the way`,
+    ask: binary === undefined ? null : (limits) => askTool(binary, limits),
+    missing: `none: \`npm run ${name}\` gets it when it is needed`,
+  };
+}
+
+/** Within the checkout, from its root. */
+function shortened(file: string): string {
+  const path = relative(ROOT, file);
+  return path.startsWith('..') ? file : path;
 }
 
 type Part = {

@@ -1,9 +1,11 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { execFile } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { askNode, judgeDisk } from '../../../cli/doctor/machine.ts';
+import { askNode, askTool, judgeDisk } from '../../../cli/doctor/machine.ts';
 import { examine, withoutSecrets, type Diagnosis, type Probe } from '../../../cli/doctor/probe.ts';
 import { printReport, reportOf } from '../../../cli/doctor/report.ts';
 
@@ -51,6 +53,26 @@ describe('a probe', () => {
   it('with nobody to ask is unhealthy when it is required, and absent otherwise', async () => {
     expect((await examine(probe)).health).toBe('unhealthy');
     expect((await examine({ ...probe, required: false })).health).toBe('absent');
+  });
+});
+
+describe('a tool', () => {
+  it('is told by its version, and by what else it says of it', async () => {
+    const saying = (text: string): string => {
+      const file = join(mkdtempSync(join(tmpdir(), 'tool-')), 'tool');
+      writeFileSync(file, `#!/bin/sh\necho '${text}'\n`, { mode: 0o755 });
+      return file;
+    };
+    const { signal } = new AbortController();
+    expect(await askTool(saying('temporal version 1.5.1 (Server 1.29.1, UI 2.42.1)'), { signal })).toEqual({
+      version: '1.5.1',
+      detail: 'Server 1.29.1, UI 2.42.1',
+    });
+    expect(await askTool(saying('tctl version 1.18.0'), { signal })).toEqual({
+      version: '1.18.0',
+      detail: '',
+    });
+    expect(await askTool(saying('what?'), { signal })).toMatchObject({ version: null });
   });
 });
 
@@ -160,7 +182,9 @@ describe('the command', { timeout: 40_000 }, () => {
     expect(stdout).not.toContain('hidden');
     const { healthy, components } = doctorReport.parse(JSON.parse(stdout));
     expect(healthy).toBe(false);
-    const ofSystem = components.filter(({ component }) => component !== 'Node.js' && component !== 'disk');
+    const ofMachine = ['Node.js', 'disk', 'temporal CLI', 'tctl CLI'];
+    expect(components.slice(0, 4).map(({ component }) => component)).toEqual(ofMachine);
+    const ofSystem = components.filter(({ component }) => !ofMachine.includes(component));
     expect(ofSystem.map(({ component }) => component).toSorted()).toEqual(
       [
         'API',
