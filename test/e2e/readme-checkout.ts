@@ -39,8 +39,12 @@ function linkPackages(from: string, to: string): void {
   }
 }
 
-export async function run(command: string, folder: string): Promise<Ended> {
-  const { ended, end } = begin(command, folder, {});
+export async function run(
+  command: string,
+  folder: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
+  const { ended, end } = begin(command, folder, env);
   const limit = setTimeout(() => end('SIGKILL'), COMMAND_LIMIT_MS);
   try {
     return await ended;

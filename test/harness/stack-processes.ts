@@ -34,7 +34,8 @@ export type StackProcess = {
   readonly role: Role;
   readonly index: number;
   readonly logFile: string;
-  start(): Promise<void>;
+  /** `env` is added to its environment, from now on. */
+  start(env?: Readonly<Record<string, string>>): Promise<void>;
   /** undefined while it is down. */
   current(): RunningNode | undefined;
   kill9(): Promise<void>;
@@ -43,7 +44,7 @@ export type StackProcess = {
 
 const RESTART_PAUSE_MS = 100;
 
-/** One process of a stack, by its place: it keeps its environment, port and log over restarts. */
+/** One process of a stack, by its place: it keeps its port and log over restarts, and its environment unless told. */
 export function createStackProcess(options: {
   readonly role: Role;
   readonly index: number;
@@ -59,13 +60,15 @@ export function createStackProcess(options: {
   /** Also while it is not ready yet. */
   let spawned: Running | undefined;
   let wanted = false;
+  let env = options.env;
 
-  const start = async (): Promise<void> => {
+  const start = async (further: Readonly<Record<string, string>> = {}): Promise<void> => {
     wanted = true;
+    env = { ...env, ...further };
     const started = await startNode({
       name: `${role} ${index}`,
       script: SCRIPTS[role],
-      env: { ...neutralEnvironment(), LOG_LEVEL: 'info', ...options.env },
+      env: { ...neutralEnvironment(), LOG_LEVEL: 'info', ...env },
       logFile,
       onSpawn: (it) => {
         spawned = it;

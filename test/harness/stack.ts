@@ -65,8 +65,8 @@ export type Stack = AsyncDisposable & {
   readonly ended: readonly EndedProcess[];
   isRunning(role: Role, index?: number): boolean;
   kill9(role: Role, index?: number): Promise<void>;
-  /** SIGTERM when it still runs, then a new process in its place; resolves when that is ready. */
-  restart(role: Role, index?: number): Promise<void>;
+  /** SIGTERM when it still runs, then a new process in its place; resolves when that is ready. `env` is added from now on. */
+  restart(role: Role, index?: number, env?: Readonly<Record<string, string>>): Promise<void>;
   stopProcess(role: Role, index?: number): Promise<void>;
   stop(): Promise<void>;
 };
@@ -216,9 +216,9 @@ async function assemble(
     ended,
     isRunning: (role, index = 0) => find(role, index).current() !== undefined,
     kill9: (role, index = 0) => find(role, index).kill9(),
-    async restart(role, index = 0) {
+    async restart(role, index = 0, further = {}) {
       await find(role, index).stop();
-      await find(role, index).start();
+      await find(role, index).start(further);
     },
     stopProcess: (role, index = 0) => find(role, index).stop(),
     stop: scaffold.cleanUp,

@@ -20,7 +20,8 @@ describe('the command line', { timeout: 20_000 }, () => {
   it('explains itself', async () => {
     const { code, stdout } = await careforall(['--help']);
     expect(code).toBe(0);
-    for (const command of ['donate', 'find', 'watch', 'audit', 'doctor']) expect(stdout).toContain(command);
+    for (const command of ['donate', 'find', 'watch', 'audit', 'doctor', 'replay'])
+      expect(stdout).toContain(command);
   });
 
   it.each([[['donate', '--amount', '25.00']], [['watch', 'not-an-id']], [['refund']]])(
