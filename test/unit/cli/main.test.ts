@@ -24,15 +24,17 @@ describe('the command line', { timeout: 20_000 }, () => {
       expect(stdout).toContain(command);
   });
 
-  it.each([[['donate', '--amount', '25.00']], [['watch', 'not-an-id']], [['refund']]])(
-    'ends with 2 when it is called wrongly: %j',
-    async (args) => {
-      const { code, stdout, stderr } = await careforall(args);
-      expect(code).toBe(2);
-      expect(stdout).toBe('');
-      expect(stderr).toMatch(/^error: /);
-    },
-  );
+  it.each([
+    [['donate', '--amount', '25.00']],
+    [['watch', 'not-an-id']],
+    [['refund']],
+    [['replay', '--timeout', 'soon']],
+  ])('ends with 2 when it is called wrongly: %j', async (args) => {
+    const { code, stdout, stderr } = await careforall(args);
+    expect(code).toBe(2);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(/^error: /);
+  });
 
   it('ends with 2 and one line, without a stack, when nobody answers', async () => {
     const { code, stderr } = await careforall(['watch', '00000000-0000-8000-8000-000000000001'], {
