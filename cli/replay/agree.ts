@@ -13,7 +13,8 @@ export async function expectAgreement(workflows: number, yes: boolean): Promise<
   // On stderr, because stdout may be read by a program.
   const ask = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    const answer = await ask.question(`Replay ${what}? y/N `);
+    // Ctrl-D rejects; it is as good as a no.
+    const answer = await ask.question(`Replay ${what}? y/N `).catch(() => '');
     if (!/^y(?:es)?$/i.test(answer.trim())) throw new CommandProblem('Nothing was replayed.', EXIT.findings);
   } finally {
     ask.close();

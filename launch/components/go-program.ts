@@ -19,6 +19,9 @@ export type GoProgram = {
   readonly packages: number;
 };
 
+/** Go names the cause in the line before, or two before, its advice. */
+const LAST_LINES = 3;
+
 export function builtProgram({ name }: GoProgram): string {
   return join(BIN, process.platform === 'win32' ? `${name}.exe` : name);
 }
@@ -59,7 +62,7 @@ export async function buildProgram(program: GoProgram, step: Step): Promise<stri
   return failure ?? 'go build left no program';
 }
 
-/** undefined when it ended with 0, else a line on why not. Nothing survives this process: it shares its process group. */
+/** undefined when it ended with 0, else its last words in a line. Nothing survives this process: it shares its process group. */
 export async function runProgram(
   command: string,
   args: readonly string[],
@@ -70,9 +73,10 @@ export async function runProgram(
     env: neutralEnvironment(),
     stdio: ['ignore', 'ignore', 'pipe'],
   });
-  let last = '';
+  const tail: string[] = [];
   createInterface({ input: child.stderr }).on('line', (line) => {
-    last = line;
+    tail.push(line.trim());
+    if (tail.length > LAST_LINES) tail.shift();
     options.onLine?.(line);
   });
   const limit = options.limitMs === undefined ? undefined : after(options.limitMs);
@@ -85,5 +89,5 @@ export async function runProgram(
   });
   process.off('exit', end);
   limit?.cancel();
-  return how === 'exit code 0' ? undefined : [how, last].filter((part) => part !== '').join(': ');
+  return how === 'exit code 0' ? undefined : [how, tail.join(' ')].filter((part) => part !== '').join(': ');
 }

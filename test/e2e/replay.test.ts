@@ -246,73 +246,78 @@ describe('once the key is right again', () => {
     expect(await runbook.type(pattern, names)).toMatchObject({ code: 0 });
     expect(await runIdsOf(failed.tctl)).toEqual(runs);
   });
-});
 
-describe('a reset', () => {
-  const TOOLS = [
-    ['careforall', /-- replay ID --wait/],
-    ['temporal', /temporal -- workflow reset --workflow-id .*FirstWorkflowTask/],
-    ['tctl', /tctl -- workflow reset --workflow_id/],
-  ] as const;
+  describe('a reset', () => {
+    const TOOLS = [
+      ['careforall', /-- replay ID --wait/],
+      ['temporal', /temporal -- workflow reset --workflow-id .*FirstWorkflowTask/],
+      ['tctl', /tctl -- workflow reset --workflow_id/],
+    ] as const;
 
-  test('of a completed donation has no second effect anywhere, whichever tool does it', async () => {
-    await using listener = await listen(stack);
-    const campaignId = await createCampaign(stack);
-    const gift = await give(stack, { campaignId, amount: 4_200 });
-    await untilEnded(stack, [gift]);
-    await untilAtRest(stack);
-    const before = await everything(stack);
-    const runs = new Set([(await workflow(gift).describe()).runId]);
-    for (const [tool, pattern] of TOOLS) {
-      const { code, output } = await runbook.type(pattern, { ID: gift.id });
-      expect({ tool, code }, output).toEqual({ tool, code: 0 });
-      expect(await workflow(gift).result()).toMatchObject({ status: 'CAPTURED' });
-      runs.add((await workflow(gift).describe()).runId);
-    }
-    expect(runs.size).toBe(1 + TOOLS.length);
-    await untilAtRest(stack);
-    expect(await everything(stack)).toEqual(before);
-    const mine = (await writtenEvents(stack)).filter((id) => listener.heard.has(id));
-    expect(mine.length).toBeGreaterThan(2);
-    expect(mine.map((id) => listener.heard.get(id))).toEqual(mine.map(() => 1));
-    await expectBooksToBalance(stack, campaignId, [gift]);
-  });
-
-  test('of a declined donation leaves it FAILED, with one decline at the provider', async () => {
-    const campaignId = await createCampaign(stack);
-    const gift = await give(stack, { campaignId, amount: 300, paymentMethod: DECLINED_CARD });
-    await untilEnded(stack, [gift]);
-    await untilAtRest(stack);
-    const before = await everything(stack);
-    const { runId } = await workflow(gift).describe();
-    expect(await runbook.type(TOOLS[1][1], { ID: gift.id })).toMatchObject({ code: 0 });
-    expect(await workflow(gift).result()).toMatchObject({ status: 'FAILED' });
-    expect((await workflow(gift).describe()).runId).not.toBe(runId);
-    await untilAtRest(stack);
-    expect(await everything(stack)).toEqual(before);
-    await expectChargedOnce(stack, [gift]);
-  });
-
-  test('of a running donation is refused unless it is asked for, and drops an operator’s cancel', async () => {
-    const campaignId = await createCampaign(stack);
-    for (const operation of ['confirm', 'cancel'] as const)
-      await stack.simulator.arm({ operation, fault: 'error503', times: FOR_EVER });
-    const gift = await give(stack, { campaignId, amount: 500 });
-    await untilTried(gift, 'confirm');
-    await workflow(gift).cancel();
-    await untilTried(gift, 'release');
-    const { runId } = await workflow(gift).describe();
-
-    const refused = await replayJson(gift.id);
-    expect(refused).toMatchObject({
-      code: 1,
-      said: { done: 0, workflows: [{ status: 'RUNNING', action: 'leave' }] },
+    test('of a completed donation has no second effect anywhere, whichever tool does it', async () => {
+      await using listener = await listen(stack);
+      const campaignId = await createCampaign(stack);
+      const gift = await give(stack, { campaignId, amount: 4_200 });
+      await untilEnded(stack, [gift]);
+      await untilAtRest(stack);
+      const before = await everything(stack);
+      const runs = new Set([(await workflow(gift).describe()).runId]);
+      for (const [tool, pattern] of TOOLS) {
+        const { code, output } = await runbook.type(pattern, { ID: gift.id });
+        expect({ tool, code }, output).toEqual({ tool, code: 0 });
+        expect(await workflow(gift).result()).toMatchObject({ status: 'CAPTURED' });
+        runs.add((await workflow(gift).describe()).runId);
+      }
+      expect(runs.size).toBe(1 + TOOLS.length);
+      await untilAtRest(stack);
+      expect(await everything(stack)).toEqual(before);
+      const mine = (await writtenEvents(stack)).filter((id) => listener.heard.has(id));
+      expect(mine.length).toBeGreaterThan(2);
+      expect(mine.map((id) => listener.heard.get(id))).toEqual(mine.map(() => 1));
+      await expectBooksToBalance(stack, campaignId, [gift]);
     });
-    expect((await workflow(gift).describe()).runId).toBe(runId);
 
-    expect(await replayJson(`${gift.id} --even-if-running`)).toMatchObject({ code: 0, said: { done: 1 } });
-    await stack.simulator.reset();
-    await expectFinished([gift]);
+    test('of a declined donation leaves it FAILED, with one decline at the provider', async () => {
+      const campaignId = await createCampaign(stack);
+      const gift = await give(stack, { campaignId, amount: 300, paymentMethod: DECLINED_CARD });
+      await untilEnded(stack, [gift]);
+      await untilAtRest(stack);
+      const before = await everything(stack);
+      const { runId } = await workflow(gift).describe();
+      expect(await runbook.type(TOOLS[1][1], { ID: gift.id })).toMatchObject({ code: 0 });
+      expect(await workflow(gift).result()).toMatchObject({ status: 'FAILED' });
+      expect((await workflow(gift).describe()).runId).not.toBe(runId);
+      await untilAtRest(stack);
+      expect(await everything(stack)).toEqual(before);
+      await expectChargedOnce(stack, [gift]);
+    });
+
+    test('of a running donation is refused unless it is asked for; it keeps the signals and drops an operator’s cancel', async () => {
+      const campaignId = await createCampaign(stack);
+      for (const operation of ['confirm', 'cancel'] as const)
+        await stack.simulator.arm({ operation, fault: 'error503', times: FOR_EVER });
+      const gift = await give(stack, { campaignId, amount: 500 });
+      await untilTried(gift, 'confirm');
+      await workflow(gift).signal('providerEvent', await eventOf(gift));
+      await workflow(gift).cancel();
+      await untilTried(gift, 'release');
+      const { runId } = await workflow(gift).describe();
+
+      const refused = await replayJson(gift.id);
+      expect(refused).toMatchObject({
+        code: 1,
+        said: { done: 0, workflows: [{ status: 'RUNNING', action: 'leave' }] },
+      });
+      expect((await workflow(gift).describe()).runId).toBe(runId);
+
+      expect(await replayJson(`${gift.id} --even-if-running`)).toMatchObject({ code: 0, said: { done: 1 } });
+      await stack.simulator.reset();
+      await expectFinished([gift]);
+      const { events } = await workflow(gift).fetchHistory();
+      expect(events?.filter((event) => event.workflowExecutionSignaledEventAttributes != null)).toHaveLength(
+        1,
+      );
+    });
   });
 });
 
@@ -389,6 +394,19 @@ async function paymentOf({ id }: Given): Promise<string> {
     [id],
   );
   return rows[0]?.payment ?? '';
+}
+
+/** The one that tells of its payment's creation: true, and nothing new. */
+async function eventOf({ id }: Given): Promise<string> {
+  return await eventually('the provider has told of it', async () => {
+    const { rows } = await stack.pools.payments.query<{ id: string }>(
+      `SELECT event_id AS id FROM webhook_events WHERE donation_id = $1 AND type = 'payment_intent.created'`,
+      [id],
+    );
+    const [event] = rows;
+    if (event === undefined) throw new Error('no event yet');
+    return event.id;
+  });
 }
 
 /** As at the end of Temporal's retention. */

@@ -19,7 +19,7 @@ const entryMissing: DonationCheck = {
   name: 'entry-missing',
   class: 'missing',
   meaning: 'Something happened to this donation that the campaign’s totals do not count.',
-  fix: 'Run `temporal workflow reset --workflow-id donation/<id> --type FirstWorkflowTask --reason audit`; addToTotals applies what is missing, once.',
+  fix: 'Run `careforall replay <id>`; addToTotals applies what is missing, once.',
   find: (donation, context) => {
     if (!isFinal(donation) && isInFlight(donation, context)) return [];
     const applied = new Set(donation.applied.map(({ entryId }) => entryId));

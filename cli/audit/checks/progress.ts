@@ -4,8 +4,7 @@ import { duration } from '../../text.ts';
 import { ageOf, isFinal, isOld, type DonationCheck, type WebhookCheck } from '../check.ts';
 import type { DonationSnapshot, WorkflowRun, WorkflowStatus } from '../snapshot.ts';
 
-const REPLAY =
-  'Once its cause is gone: `temporal workflow reset --workflow-id donation/<id> --type FirstWorkflowTask --reason audit`; every step is found done.';
+const REPLAY = 'Once its cause is gone: `careforall replay <id>`; every step is found done.';
 const ENDED_BADLY: ReadonlySet<WorkflowStatus> = new Set(['FAILED', 'TERMINATED', 'TIMED_OUT', 'CANCELLED']);
 /** Temporal deletes some time after its retention, and we know the end of a workflow only from the pledge. */
 const RETENTION_MARGIN_MS = 3_600_000;

@@ -58,7 +58,7 @@ const captureUnbooked: DonationCheck = {
   name: 'capture-unbooked',
   class: 'mismatch',
   meaning: 'The provider has taken the money, and our payment does not say so.',
-  fix: 'Run `temporal workflow reset --workflow-id donation/<id> --type FirstWorkflowTask --reason audit`; it asks the provider and books the capture.',
+  fix: 'Run `careforall replay <id>`; it asks the provider and books the capture.',
   find: (donation, context) => {
     const { payment } = donation;
     const theirs = oursAtProvider(donation);
@@ -125,7 +125,7 @@ const authorizationUnreleased: DonationCheck = {
   name: 'authorization-unreleased',
   class: 'stuck',
   meaning: 'Our payment has ended without money, and the provider’s can still take it.',
-  fix: 'Run `temporal workflow reset --workflow-id donation/<id> --type FirstWorkflowTask --reason audit`, or cancel the payment at the provider.',
+  fix: 'Run `careforall replay <id>`, or cancel the payment at the provider.',
   find: (donation) => {
     const { payment } = donation;
     const theirs = oursAtProvider(donation);

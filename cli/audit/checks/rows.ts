@@ -27,7 +27,7 @@ const pledgeMissing: DonationCheck = {
   name: 'pledge-missing',
   class: 'missing',
   meaning: 'A payment was begun before its pledge was written down.',
-  fix: 'Run `temporal workflow reset --workflow-id donation/<id> --type FirstWorkflowTask --reason audit`; persistPledge writes it.',
+  fix: 'Run `careforall replay <id>`; persistPledge writes it.',
   find: ({ pledge, payment }) =>
     payment !== null && pledge === null ? [`payment ${payment.state} v${payment.version}, no pledge`] : [],
 };
@@ -75,7 +75,7 @@ const statusDiffers: DonationCheck = {
   name: 'status-differs',
   class: 'mismatch',
   meaning: 'The donor is shown another status than the one the payment has.',
-  fix: 'Run `temporal workflow reset --workflow-id donation/<id> --type FirstWorkflowTask --reason audit`; recordOutcome mirrors the payment again.',
+  fix: 'Run `careforall replay <id>`; recordOutcome mirrors the payment again.',
   find: (donation, context) => {
     const { pledge, payment } = donation;
     if (pledge === null || payment === null) return [];

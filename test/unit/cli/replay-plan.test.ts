@@ -55,7 +55,8 @@ describe('a workflow that Temporal does not know', () => {
     'is left alone when its pledge is %s',
     (status) => {
       const planned = plan(gone({ status }), true);
-      expect(planned.action).toMatchObject({ kind: 'leave', why: expect.stringContaining(status) });
+      expect(planned.action.kind).toBe('leave');
+      expect(JSON.stringify(planned.action)).toContain(status);
       expect(needsReplay(planned)).toBe(false);
     },
   );
