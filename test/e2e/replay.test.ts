@@ -94,6 +94,22 @@ describe('while the provider refuses our key', () => {
     expect((await readDonation(stack.apiUrl, single(0))).status).toBe('INITIATED');
   });
 
+  test('the tools answer with their own output and exit code, and what is passed to them wins', async () => {
+    const counted = await tool(`temporal -- workflow count --query "${FAILED}"`);
+    expect(counted).toMatchObject({ code: 0, stdout: `Total: ${1 + Object.values(failed).flat().length}\n` });
+    const elsewhere = await tool('temporal -- workflow count --namespace nowhere');
+    expect(elsewhere).toMatchObject({ code: 1, stdout: '' });
+    expect(elsewhere.output).toMatch(/nowhere.* not found/i);
+    const described = await tool(`tctl -- workflow describe --workflow_id donation/${single(0).id}`);
+    expect(described.code).toBe(0);
+    expect(JSON.parse(described.stdout)).toMatchObject({
+      workflowExecutionInfo: { status: 'Failed', execution: { workflowId: `donation/${single(0).id}` } },
+    });
+    const unknown = await tool('tctl -- workflow describe --workflow_id donation/none');
+    expect(unknown.stdout).toContain('workflow not found');
+    expect(unknown.code).toBe(1);
+  });
+
   test('looking at one shows the refusal, in its story and in its history', async () => {
     const story = await runbook.type(/-- watch ID$/, { ID: single(0).id });
     expect(story).toMatchObject({ code: 0 });
@@ -262,9 +278,9 @@ describe('once the key is right again', () => {
       await untilAtRest(stack);
       const before = await everything(stack);
       const runs = new Set([(await workflow(gift).describe()).runId]);
-      for (const [tool, pattern] of TOOLS) {
+      for (const [name, pattern] of TOOLS) {
         const { code, output } = await runbook.type(pattern, { ID: gift.id });
-        expect({ tool, code }, output).toEqual({ tool, code: 0 });
+        expect({ name, code }, output).toEqual({ name, code: 0 });
         expect(await workflow(gift).result()).toMatchObject({ status: 'CAPTURED' });
         runs.add((await workflow(gift).describe()).runId);
       }
@@ -352,6 +368,11 @@ function environment(): Readonly<Record<string, string>> {
 
 function careforall(command: string): Promise<Ended> {
   return run(`node cli/main.ts ${command}`, ROOT, environment());
+}
+
+/** Silent is npm, so that stdout is the tool's alone. */
+function tool(command: string): Promise<Ended> {
+  return run(`npm run -s ${command}`, ROOT, environment());
 }
 
 async function replayJson(what: string): Promise<{ code: number | null; said: z.infer<typeof report> }> {
