@@ -10,8 +10,12 @@ const CODES: Readonly<Record<string, FailureCode>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
 };
 
+/** Closed at once, the answer could be lost with what is still arriving; never closed, whoever stays would hold a socket. */
+const LINGER_MS = 1_000;
+
 export function answerUnreadable(server: Server): void {
   const answers = new WeakMap<Duplex, Set<ServerResponse>>();
+  const refused = new WeakSet<Duplex>();
   server.on('request', ({ socket }, response) => {
     const open = answers.get(socket) ?? new Set();
     answers.set(socket, open.add(response));
@@ -22,14 +26,25 @@ export function answerUnreadable(server: Server): void {
     response.writeHead(FAILURES[problem.code].status, headersOf(problem)).end(problemDocument(problem));
   });
   server.on('clientError', (error: Error & { readonly code?: string }, socket) => {
-    const waiting = [...(answers.get(socket) ?? [])].filter(({ writableEnded }) => !writableEnded);
-    // The caller would take ours for the answer to a request that was whole, or for the rest of an answer that has begun.
-    if (!socket.writable || waiting.some(({ req, headersSent }) => req.complete || headersSent)) {
+    // Each further piece of the nonsense is an error of its own.
+    if (refused.has(socket)) return;
+    refused.add(socket);
+    const unsent = [...(answers.get(socket) ?? [])].filter(({ writableEnded }) => !writableEnded);
+    // A stream is no answer that ends soon, and bytes in its middle would be read as a part of it.
+    if (unsent.some(({ headersSent }) => headersSent)) {
       socket.destroy();
       return;
     }
     const code = error.code !== undefined && Object.hasOwn(CODES, error.code) ? CODES[error.code] : undefined;
-    socket.end(wholeAnswer(new Problem(code ?? 'malformed_request')));
+    const refuse = (): void => {
+      if (socket.writable) socket.end(wholeAnswer(new Problem(code ?? 'malformed_request')));
+      setTimeout(() => socket.destroy(), LINGER_MS).unref();
+    };
+    // Sent before it, this would be taken for the answer to a request that was whole.
+    const owed = unsent.filter(({ req }) => req.complete);
+    void Promise.all(owed.map((response) => new Promise((done) => response.once('close', done)))).then(
+      refuse,
+    );
   });
 }
 
