@@ -19,6 +19,9 @@ export const MAX_TITLE_LENGTH = 140;
 export const MAX_DESCRIPTION_LENGTH = 5_000;
 export const MAX_PAYMENT_METHOD_LENGTH = 255;
 
+/** Two donations of one donor, campaign and amount this close together may be one click too many. */
+export const POSSIBLE_DUPLICATE_SECONDS = 60;
+
 export const MAX_PAGE_SIZE = 100;
 export const DEFAULT_PAGE_SIZE = 20;
 

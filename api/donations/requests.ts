@@ -1,6 +1,7 @@
 /** Donation requests as rows. A unique key decides every race: claim by insert, never by look-up. */
 import { randomUUID } from 'node:crypto';
 import type { Pool } from 'pg';
+import { POSSIBLE_DUPLICATE_SECONDS } from '../../domain/limits.ts';
 import type { CurrencyCode } from '../../domain/money.ts';
 import type { PaymentStatus } from '../../domain/payment.ts';
 import { createBatcher, type Batcher } from '../../platform/batcher.ts';
@@ -34,6 +35,8 @@ export type Donation = {
   readonly status: PaymentStatus;
   readonly version: number;
   readonly failureCode: string | null;
+  /** The same donor gave the same to the same campaign a moment earlier, with another key. */
+  readonly possibleDuplicateOf: string | null;
   readonly createdAt: Date;
 };
 
@@ -189,13 +192,18 @@ function newDonation(request: NewRequest, createdAt: Date): Donation {
     status: 'INITIATED',
     version: 0,
     failureCode: null,
+    possibleDuplicateOf: null,
     createdAt,
   };
 }
 
 const DONATION = `
   SELECT r.id, r.fingerprint, r.campaign_id AS "campaignId", r.amount, r.currency, coalesce(p.status, 'INITIATED') AS status,
-    coalesce(p.version, 0) AS version, p.failure_code AS "failureCode", r.accepted_at AS "createdAt"`;
+    coalesce(p.version, 0) AS version, p.failure_code AS "failureCode", r.accepted_at AS "createdAt",
+    (SELECT e.id FROM pledges e WHERE e.donor_key = p.donor_key AND e.campaign_id = p.campaign_id AND e.amount = p.amount
+       AND e.created_at BETWEEN p.created_at - interval '${POSSIBLE_DUPLICATE_SECONDS} seconds' AND p.created_at
+       AND (e.created_at, e.id) < (p.created_at, p.id) AND e.status NOT IN ('FAILED', 'EXPIRED')
+     ORDER BY e.created_at, e.id LIMIT 1) AS "possibleDuplicateOf"`;
 
 async function findDonations(pool: Pool, ids: readonly string[]): Promise<Map<string, Donation>> {
   const { rows } = await pool.query<Donation>({

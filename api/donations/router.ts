@@ -217,7 +217,9 @@ function sendDonation(response: Response, { created, donation }: Accepted, ident
     .json({ ...toJson(donation), donorToken: identity.donorToken(donation.id) });
 }
 
-function toJson({ id, status, campaignId, amount, currency, version, createdAt, failureCode }: Donation) {
+function toJson(donation: Donation) {
+  const { id, status, campaignId, amount, currency, version, createdAt, failureCode } = donation;
+  const { possibleDuplicateOf } = donation;
   const failure = failureCode === null ? {} : { failure: { code: failureCode } };
   return {
     id,
@@ -228,5 +230,6 @@ function toJson({ id, status, campaignId, amount, currency, version, createdAt, 
     version,
     createdAt: createdAt.toISOString(),
     ...failure,
+    ...(possibleDuplicateOf === null ? {} : { possibleDuplicateOf }),
   };
 }

@@ -2,12 +2,15 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createDonationActivities } from '../../../activities/donations/index.ts';
+import { createRequestStore } from '../../../api/donations/requests.ts';
 import type { PaymentStatus } from '../../../domain/payment.ts';
 import type { Failpoint } from '../../../platform/failpoint.ts';
 import { createPool } from '../../../platform/postgres.ts';
 import type { DonationActivities } from '../../../workflows/ports.ts';
 import { isolatedDatabases } from '../database/isolated-databases.ts';
 import { dieAt } from './payment-bench.ts';
+
+type Gift = { readonly campaignId?: string; readonly paymentMethod?: string; readonly amount?: number };
 
 describe('the pledge of a donation', () => {
   const { urls } = isolatedDatabases(['donations']);
@@ -20,12 +23,23 @@ describe('the pledge of a donation', () => {
   const worker = (failpoint: Failpoint = () => undefined): DonationActivities =>
     createDonationActivities({ pool, failpoint, outboxWritten: () => undefined });
 
-  const accepted = async (body: object = {}): Promise<string> => {
+  const accepted = async (
+    body: object = {},
+    { campaignId = randomUUID(), paymentMethod = 'pm_card_visa', amount = 2_500 }: Gift = {},
+  ): Promise<string> => {
     const id = randomUUID();
     await pool.query(
       `INSERT INTO donation_requests (id, scope, idempotency_key, fingerprint, campaign_id, amount, currency, payment_method, body)
-       VALUES ($1, 'guest', $2, $3, $4, 2500, 'USD', 'pm_card_visa', $5)`,
-      [id, `key-of-${id}`, createHash('sha256').update(id).digest(), randomUUID(), JSON.stringify(body)],
+       VALUES ($1, 'guest', $2, $3, $4, $6, 'USD', $7, $5)`,
+      [
+        id,
+        `key-of-${id}`,
+        createHash('sha256').update(id).digest(),
+        campaignId,
+        JSON.stringify(body),
+        amount,
+        paymentMethod,
+      ],
     );
     return id;
   };
@@ -175,5 +189,53 @@ describe('the pledge of a donation', () => {
     await expect(dying.recordOutcome(captured)).rejects.toThrow('died');
     await worker().recordOutcome(captured);
     expect(await outbox(id)).toEqual(['0 donation.pledged.v1', '2 donation.captured.v1']);
+  });
+
+  describe('of a donor who may have clicked twice', () => {
+    const requests = () =>
+      createRequestStore(pool, () => undefined, { stored: () => undefined, commanded: () => undefined });
+    const duplicateOf = async (id: string): Promise<string | null | undefined> =>
+      (await requests().find(id))?.possibleDuplicateOf;
+    const email = (address: string): object => ({ donor: { email: address } });
+
+    const twice = async (
+      first: readonly [object, Gift?],
+      second: readonly [object, Gift?],
+    ): Promise<{ earlier: string; later: string }> => {
+      const campaignId = randomUUID();
+      const earlier = await accepted(first[0], { campaignId, ...first[1] });
+      await worker().persistPledge(earlier);
+      const later = await accepted(second[0], { campaignId, ...second[1] });
+      await worker().persistPledge(later);
+      return { earlier, later };
+    };
+
+    test('is flagged with the earlier one, however the e-mail is spelt, and the earlier one is not', async () => {
+      const { earlier, later } = await twice([email('Ada@example.org')], [email('ada@example.org')]);
+      expect(await duplicateOf(later)).toBe(earlier);
+      expect(await duplicateOf(earlier)).toBeNull();
+    });
+
+    test('is flagged without an e-mail when the payment method is the same', async () => {
+      const card = { paymentMethod: 'pm_1NxAda' };
+      const { earlier, later } = await twice([{}, card], [{}, card]);
+      expect(await duplicateOf(later)).toBe(earlier);
+    });
+
+    test.each([
+      ['of two donors', email('ada@example.org'), email('bob@example.org'), {}],
+      ['of two amounts', email('ada@example.org'), email('ada@example.org'), { amount: 2_600 }],
+      ['of two campaigns', email('ada@example.org'), email('ada@example.org'), { campaignId: randomUUID() }],
+      ['of two guests with one test card', {}, {}, {}],
+    ])('is not flagged: a pair %s', async (_name, first, second, change) => {
+      const { later } = await twice([first], [second, change]);
+      expect(await duplicateOf(later)).toBeNull();
+    });
+
+    test('is not flagged once the earlier one was declined: that is a second try', async () => {
+      const { earlier, later } = await twice([email('ada@example.org')], [email('ada@example.org')]);
+      await outcome(earlier, 'FAILED', 1, 'card_declined');
+      expect(await duplicateOf(later)).toBeNull();
+    });
   });
 });
