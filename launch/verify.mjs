@@ -8,7 +8,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
-const STEP_LIMIT_MS = 120_000;
+const STEP_LIMIT_MS = 300_000;
 const TSC = 'node_modules/@typescript/native/bin/tsc';
 
 /** @typedef {{ name: string, command: string[] }} Step */

@@ -24,9 +24,14 @@ beforeEach(async () => {
   const folder = await mkdtemp(join(tmpdir(), 'cfa-migrations-'));
   folders.push(folder);
   directory = pathToFileURL(`${folder}/`);
-  await cp(new URL(`${MIGRATION}/`, PRISMA_DIRECTORY), new URL(`${MIGRATION}/`, directory), {
-    recursive: true,
-  });
+  // The first one alone: what comes after it is each test's own.
+  await cp(
+    new URL(`${MIGRATION}/0001_init/`, PRISMA_DIRECTORY),
+    new URL(`${MIGRATION}/0001_init/`, directory),
+    {
+      recursive: true,
+    },
+  );
 });
 afterAll(async () => {
   await client.end();
