@@ -7,6 +7,7 @@ import {
   existsSync,
   mkdirSync,
   readFileSync,
+  realpathSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -58,7 +59,8 @@ export function removePrivatePostgres(options: PrivatePostgresOptions): void {
 export async function privatePostgres(options: PrivatePostgresOptions): Promise<Component> {
   const place = placeFor(options.dataDir);
   const binaries = await chooseBinaries(place);
-  const port = await freePort(PREFERRED_PORT);
+  // Of two test runs that begin at once both would find the preferred one free.
+  const port = await freePort(options.throwaway === true ? 0 : PREFERRED_PORT);
   const address = `postgres://postgres:${options.password}@${LOOPBACK}:${port}/postgres`;
   return {
     name: 'postgres',
@@ -105,8 +107,10 @@ async function startPrivate(
   const answers = await untilAnswers(
     async () => {
       const answer = await inspect(address);
-      if (!answer.usable) why = answer.why;
-      return answer.usable;
+      // Another one may have taken the port since it was looked at.
+      const ours = answer.usable && answer.dataDir === realpathSync(options.dataDir);
+      if (!ours) why = answer.usable ? `port ${port} is taken by another server` : answer.why;
+      return ours;
     },
     running,
     30_000,
