@@ -18,7 +18,7 @@ export type Targets = {
 export type Looking = { readonly client: Client; readonly evenIfRunning: boolean };
 
 /** Of one query; what is left over comes with the next call. */
-export const MAX_MATCHES = 10_000;
+const MAX_MATCHES = 10_000;
 const CONCURRENT = 16;
 
 /** A workflow id means that workflow. Anything else means donations, and of them what has not come to its end. */
