@@ -216,6 +216,19 @@ test('every CHECK and trigger of the campaigns database is seen to refuse someth
 const receipt = (amount: number, currency = 'USD'): string =>
   `insert into receipts (donation_id, campaign_id, amount, currency) values ('${ID}', '${ID}', ${amount}, '${currency}')`;
 const message = `insert into inbox_messages (message_id, type) values ('${ID}', 'donation.captured.v1')`;
+const notice = (changes: Readonly<Record<string, string>> = {}): string => {
+  const columns = {
+    message_id: `'${ID}'`,
+    donation_id: `'${ID}'`,
+    campaign_id: `'${ID}'`,
+    audience: `'donor'`,
+    kind: `'refund.succeeded'`,
+    amount: '2500',
+    currency: `'USD'`,
+    ...changes,
+  };
+  return `insert into notices (${Object.keys(columns).join(', ')}) values (${Object.values(columns).join(', ')})`;
+};
 const refusedNotifications: RefusedMove[] = [
   { name: 'a message handled twice', rule: 'inbox_messages_pkey', given: [message], when: message },
   {
@@ -226,6 +239,26 @@ const refusedNotifications: RefusedMove[] = [
   },
   { name: 'a receipt for nothing', rule: 'receipts_amount_range', when: receipt(0) },
   { name: 'a receipt in lower-case currency', rule: 'receipts_currency_shape', when: receipt(2500, 'usd') },
+  { name: 'a notice told twice', rule: 'notices_pkey', given: [message, notice()], when: notice() },
+  { name: 'a notice of no message', rule: 'notices_message_id_fkey', when: notice() },
+  {
+    name: 'a notice for nobody we know',
+    rule: 'notices_audience_known',
+    given: [message],
+    when: notice({ audience: `'everybody'` }),
+  },
+  {
+    name: 'a notice about nothing',
+    rule: 'notices_amount_range',
+    given: [message],
+    when: notice({ amount: '0' }),
+  },
+  {
+    name: 'a notice in lower-case currency',
+    rule: 'notices_currency_shape',
+    given: [message],
+    when: notice({ currency: `'usd'` }),
+  },
 ];
 
 describe('the notifications database refuses', () => {

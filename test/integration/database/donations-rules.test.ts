@@ -50,9 +50,38 @@ const pledged = (status: string, version: number): string[] => [
 const mirror = (status: string, version: number): string =>
   `update pledges set status = '${status}', version = ${version}`;
 const installation = `insert into installation (id, secret) values (1, sha256('secret'))`;
+const command = (type = 'cancel'): string =>
+  `insert into workflow_commands (id, donation_id, type) values (gen_random_uuid(), '${ID}', '${type}')`;
 const snapshot = `insert into campaign_snapshots (id, currency, status, version) values ('${CAMPAIGN}', 'USD', 'closed', 3)`;
 
+const refusedCommands: RefusedMove[] = [
+  {
+    name: 'an unknown command',
+    rule: 'workflow_commands_type_known',
+    given: [request()],
+    when: command('refund'),
+  },
+  {
+    name: 'a donation cancelled twice',
+    rule: 'workflow_commands_donation_id_type_key',
+    given: [request(), command()],
+    when: command(),
+  },
+  {
+    name: 'a cancel of a donation that nobody asked for',
+    rule: 'workflow_commands_donation_id_fkey',
+    when: command(),
+  },
+  {
+    name: 'negative attempts of a command',
+    rule: 'workflow_commands_attempts_range',
+    given: [request(), command()],
+    when: 'update workflow_commands set attempts = -1',
+  },
+];
+
 const refused: RefusedMove[] = [
+  ...refusedCommands,
   {
     name: 'a second installation',
     rule: 'installation_single_row',
@@ -411,9 +440,14 @@ const accepted: Move[] = [
     when: 'update campaign_snapshots set updated_at = now()',
   },
   {
+    name: 'a cancel that is delivered twice',
+    given: [request(), command()],
+    when: [1, 2].map(() => 'update workflow_commands set delivered_at = now(), attempts = attempts + 1'),
+  },
+  {
     name: 'a reset',
     given: pledged('CAPTURED', 2),
-    when: 'truncate donation_requests, pledges, outbox_events, campaign_snapshots',
+    when: 'truncate donation_requests, pledges, outbox_events, campaign_snapshots, workflow_commands',
   },
   ...outboxMoves,
 ];

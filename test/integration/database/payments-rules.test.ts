@@ -18,6 +18,7 @@ import {
   refund,
   refundSettled,
 } from './payment-moves.ts';
+import { reversalMoves, reversalRefusals } from './reversal-rules.ts';
 import { rulesOf, tryMove, type Move, type RefusedMove } from './rules.ts';
 
 const { urls } = isolatedDatabases(['payments']);
@@ -714,12 +715,19 @@ const accepted: Move[] = [
   {
     name: 'a reset',
     given: [...paymentAt('CAPTURED'), ...refund('r1', 500), operation('capture', 1)],
-    when: 'truncate payments, payment_operations, payment_transitions, refunds, disputes, webhook_events, ledger_entries, outbox_events',
+    when: 'truncate payments, payment_operations, payment_transitions, refunds, disputes, webhook_events, ledger_entries, outbox_events, workflow_commands',
   },
+  ...reversalMoves,
   ...outboxMoves,
 ];
 
-const refused = [...refusedPayments, ...refusedRefunds, ...refusedRecords, ...outboxRefusals];
+const refused = [
+  ...refusedPayments,
+  ...refusedRefunds,
+  ...refusedRecords,
+  ...reversalRefusals,
+  ...outboxRefusals,
+];
 
 describe('the payments database refuses', () => {
   test.each(refused)('$name', async (move) => {
