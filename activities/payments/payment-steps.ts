@@ -58,9 +58,10 @@ function stepOf(operation: PaymentOperation, donationId: string): Omit<PaymentSt
     toStored: (payment) => ({ kind: 'yes', payment }),
     mismatch: mismatchOf,
     apply: async (client, payment, answer, cause) => {
-      const known =
-        answer.object === null ? payment : await applyPayment(client, payment, answer.object, cause, []);
-      return await applyEvents(client, known, provenBy(answer, known.releaseCode), cause);
+      const events = provenBy(answer, payment.releaseCode);
+      return answer.object === null
+        ? await applyEvents(client, payment, events, cause)
+        : await applyPayment(client, payment, answer.object, cause, events);
     },
   };
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Pool } from 'pg';
 import { afterAll, beforeAll, beforeEach, expect } from 'vitest';
+import type { OperationLimits } from '../../../activities/payments/operations.ts';
 import { createPaymentActivities } from '../../../activities/payments/index.ts';
 import type { Failpoint, FailpointName } from '../../../platform/failpoint.ts';
 import { createPool } from '../../../platform/postgres.ts';
@@ -23,6 +24,7 @@ export type Run = {
   readonly failpoint?: Failpoint;
   readonly pool?: Pool;
   readonly provider?: PaymentProvider;
+  readonly limits?: OperationLimits;
 };
 
 export type PaymentBench = {
@@ -78,7 +80,7 @@ export function paymentBench(): PaymentBench {
     get strangersProvider() {
       return present(opened.strangersProvider);
     },
-    activities: ({ attempt = 1, isLocal = false, localTokens = 1, failpoint, pool, provider } = {}) =>
+    activities: ({ attempt = 1, isLocal = false, localTokens = 1, failpoint, pool, provider, limits } = {}) =>
       createPaymentActivities({
         pool: pool ?? bench.pool,
         provider: provider ?? bench.provider,
@@ -86,6 +88,7 @@ export function paymentBench(): PaymentBench {
         failpoint: failpoint ?? (() => undefined),
         outboxWritten: () => undefined,
         localCalls: { take: () => localTokens > 0 },
+        ...(limits === undefined ? {} : { limits }),
         call: () => ({ isLocal, attempt, signal: new AbortController().signal }),
       }),
     fired: async (fault) => (await bench.simulator.fired())[fault] - (firedBefore?.[fault] ?? 0),
