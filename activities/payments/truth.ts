@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { ClientBase } from 'pg';
 import { uuidV8 } from '../../domain/ids.ts';
-import { refusalOf, type PaymentEvent, type RefundStatus } from '../../domain/payment.ts';
+import { refusalOf, statusOf, type PaymentEvent, type RefundStatus } from '../../domain/payment.ts';
 import type {
   OurFaultAnswer,
   PaymentProvider,
@@ -106,7 +106,8 @@ async function noteWaiting(
   payment: Payment,
   { status }: ProviderPayment,
 ): Promise<Payment> {
-  const waitingFor = WAITING_FOR[status] ?? null;
+  // An old answer may come to be written down after newer ones; who has paid or left is not waited for.
+  const waitingFor = statusOf(payment.facts) === 'INITIATED' ? (WAITING_FOR[status] ?? null) : null;
   if (waitingFor === payment.waitingFor) return payment;
   await client.query('UPDATE payments SET waiting_for = $2, updated_at = now() WHERE id = $1', [
     payment.donationId,
