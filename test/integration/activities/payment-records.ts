@@ -74,6 +74,28 @@ const OUTCOMES = {
     ledger: ['provider_balance 2500', 'campaign_payable -2500'],
     outbox: ['1 payment.authorized.v1', '2 payment.captured.v1'],
   },
+  REFUNDED: {
+    payment: { state: 'REFUNDED', version: 4, authorized: true, captured: 2_500, closed_as: null },
+    transitions: [
+      '1 INITIATED > AUTHORIZED',
+      '2 AUTHORIZED > CAPTURED',
+      '3 CAPTURED > CAPTURED',
+      '4 CAPTURED > REFUNDED',
+    ],
+    entries: ['captured 2500', 'refunded 2500'],
+    ledger: [
+      'provider_balance 2500',
+      'campaign_payable -2500',
+      'campaign_payable 2500',
+      'provider_balance -2500',
+    ],
+    outbox: [
+      '1 payment.authorized.v1',
+      '2 payment.captured.v1',
+      '3 refund.requested.v1',
+      '4 refund.succeeded.v1',
+    ],
+  },
   RELEASED: {
     payment: { state: 'FAILED', version: 2, authorized: true, captured: 0, closed_as: 'FAILED' },
     transitions: ['1 INITIATED > AUTHORIZED', '2 AUTHORIZED > FAILED'],

@@ -12,15 +12,16 @@ import {
   PROVIDER_TIMEOUT_MS,
 } from './payment-bench.ts';
 import { expectOutcome, paymentRecords, type Outcome } from './payment-records.ts';
+import { askRefund, expectTruth } from './provider-truth.ts';
 
 type Step = {
   readonly name: string;
   /** What the provider is asked to do in it. */
-  readonly call: 'create' | 'confirm' | 'capture' | 'cancel';
-  readonly operation: 'create' | 'confirm' | 'capture' | 'release';
+  readonly call: 'create' | 'confirm' | 'capture' | 'cancel' | 'refund';
+  readonly operation: 'create' | 'confirm' | 'capture' | 'release' | 'refund';
   readonly effect: string;
-  /** Whether the donation is authorized when the step begins. */
-  readonly authorized: boolean;
+  /** Where the payment is when the step begins. */
+  readonly at: 'INITIATED' | 'AUTHORIZED' | 'CAPTURED';
   readonly run: (activities: PaymentActivities, order: PaymentOrder) => Promise<PaymentView>;
   readonly effects: readonly string[];
   readonly outcome: Outcome;
@@ -33,7 +34,7 @@ const STEPS: readonly Step[] = [
     call: 'create',
     operation: 'create',
     effect: 'created',
-    authorized: false,
+    at: 'INITIATED',
     run: authorize,
     effects: ['created', 'authorized'],
     outcome: 'AUTHORIZED',
@@ -43,7 +44,7 @@ const STEPS: readonly Step[] = [
     call: 'confirm',
     operation: 'confirm',
     effect: 'authorized',
-    authorized: false,
+    at: 'INITIATED',
     run: authorize,
     effects: ['created', 'authorized'],
     outcome: 'AUTHORIZED',
@@ -53,7 +54,7 @@ const STEPS: readonly Step[] = [
     call: 'capture',
     operation: 'capture',
     effect: 'captured',
-    authorized: true,
+    at: 'AUTHORIZED',
     run: (activities, { donationId }) => activities.capture(donationId),
     effects: ['created', 'authorized', 'captured'],
     outcome: 'CAPTURED',
@@ -63,10 +64,20 @@ const STEPS: readonly Step[] = [
     call: 'cancel',
     operation: 'release',
     effect: 'canceled',
-    authorized: true,
+    at: 'AUTHORIZED',
     run: (activities, order) => activities.release({ order, code: 'cancelled_by_donor' }),
     effects: ['created', 'authorized', 'canceled'],
     outcome: 'RELEASED',
+  },
+  {
+    name: 'refund',
+    call: 'refund',
+    operation: 'refund',
+    effect: 'refunded',
+    at: 'CAPTURED',
+    run: (activities, { donationId }) => activities.makeRefund({ donationId, refundId: donationId }),
+    effects: ['created', 'authorized', 'captured', 'refunded'],
+    outcome: 'REFUNDED',
   },
 ];
 
@@ -100,7 +111,11 @@ describe('one provider operation, exactly one effect', () => {
   /** An order whose donation is where the step begins. */
   const given = async (step: Step): Promise<PaymentOrder> => {
     const order = newOrder();
-    if (step.authorized) await bench.activities().authorize(order);
+    if (step.at !== 'INITIATED') await bench.activities().authorize(order);
+    if (step.at === 'CAPTURED') {
+      await bench.activities().capture(order.donationId);
+      await askRefund(bench, order, order.amountMinor, order.donationId);
+    }
     return order;
   };
 
@@ -117,6 +132,7 @@ describe('one provider operation, exactly one effect', () => {
       (candidate) => candidate.donationId === donationId && candidate.type === step.effect,
     );
     expect(effect?.idempotencyKey).toBe(`${donationId}:${step.operation}:${n}`);
+    await expectTruth(bench, donationId);
   };
 
   for (const step of STEPS) {
