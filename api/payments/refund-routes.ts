@@ -18,7 +18,7 @@ export function addRefundRoutes(
   const operator = operatorOnly(operatorToken);
 
   router.post('/donations/:id/refunds', operator, ...jsonBody, async (request, response) => {
-    const donationId = donationIdOf(request);
+    const donationId = uuidOf(request, 'id');
     const idempotencyKey = requiredIdempotencyKey(request);
     const body = parseBody(request, refundBody);
     const answer = await refunds.ask({
@@ -47,7 +47,8 @@ export function addRefundRoutes(
   router.all('/donations/:id/refunds', methodNotAllowed('GET', 'POST'));
 
   router.get('/donations/:id/refunds/:refundId', operator, async (request, response) => {
-    const refund = (await listed(refunds, request)).find(({ id }) => id === request.params['refundId']);
+    const refundId = uuidOf(request, 'refundId');
+    const refund = (await listed(refunds, request)).find(({ id }) => id === refundId);
     if (refund === undefined) throw new Problem('not_found');
     response.set('Cache-Control', 'no-store').json(toJson(refund));
   });
@@ -55,16 +56,17 @@ export function addRefundRoutes(
 }
 
 async function listed(refunds: RefundStore, request: Request): Promise<Refund[]> {
-  const found = await refunds.list(donationIdOf(request));
+  const found = await refunds.list(uuidOf(request, 'id'));
   if (found === null) throw new Problem('not_found');
   return found;
 }
 
-function donationIdOf(request: Request): string {
-  const { id } = request.params;
-  const donationId = typeof id === 'string' ? id.toLowerCase() : id;
-  if (!isUuid(donationId)) throw new Problem('not_found');
-  return donationId;
+/** In any spelling of its letters; what is no id is the id of nothing. */
+function uuidOf(request: Request, name: 'id' | 'refundId'): string {
+  const value = request.params[name];
+  const id = typeof value === 'string' ? value.toLowerCase() : value;
+  if (!isUuid(id)) throw new Problem('not_found');
+  return id;
 }
 
 function toJson(refund: Refund) {

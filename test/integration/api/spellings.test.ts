@@ -393,6 +393,11 @@ describe('a body that is refused is not taken for the next request on its connec
     ],
     ['without a token', 401, () => bytes('POST /campaigns HTTP/1.1', [TYPE], smuggled.repeat(20))],
     [
+      'as a refund without a token',
+      401,
+      () => bytes(`POST /donations/${campaignId}/refunds HTTP/1.1`, [TYPE], smuggled.repeat(20)),
+    ],
+    [
       'with a method that is not allowed',
       405,
       () => bytes('PUT /donate HTTP/1.1', [TYPE], smuggled.repeat(20)),
