@@ -113,6 +113,25 @@ describe('an event is stored, with the exact text that was signed', () => {
     expect(gateway.woken()).toBeGreaterThan(0);
   });
 
+  test('but for the client secret, with which a browser could complete the payment', async () => {
+    const secret = 'pi_told_secret_x\\"y';
+    const object = {
+      object: 'payment_intent',
+      id: 'pi_told',
+      client_secret: secret,
+      description: 'the "client_secret": "is kept back"',
+      charges: { data: [{ client_secret: null }, { client_secret: secret }] },
+    };
+    const { id, body } = newEvent({ data: { object } });
+    const spaced = body.replaceAll('"client_secret":', '"client_secret"\n:  ');
+    const row = await expectStored(await post(spaced, [signed(spaced)]), id);
+    expect(row.payload).not.toContain('pi_told_secret');
+    expect(row.payload).toBe(spaced.replaceAll(JSON.stringify(secret), 'null'));
+    expect(JSON.parse(row.payload)).toMatchObject({
+      data: { object: { client_secret: null, description: object.description } },
+    });
+  });
+
   test.each([
     ['the second secret during a rotation', (body: string) => signed(body, NEXT_WEBHOOK_SECRET)],
     [
