@@ -164,6 +164,23 @@ test('connections reset while requests are under way: each gets 202 or 503, and 
   expect(new Set(retried.map((answer) => donation(answer).id)).size).toBe(keys.length);
 });
 
+test.each(['cut off', 'silent'])(
+  'the payments’ database alone, %s: a donation is taken and read, without what its donor would need to act',
+  async (how) => {
+    await using one = await startGateway({
+      urls: { ...urls, payments: through(urls.payments, proxy) },
+      statementTimeoutMs: STATEMENT_LIMIT_MS,
+      provider: { retrieveClientSecret: () => Promise.resolve({ kind: 'yes', clientSecret: 'never asked' }) },
+    });
+    expect((await getDonation(one, made.id, made.donorToken)).status).toBe(200);
+    if (how === 'silent') proxy.blackHole();
+    else await proxy.cut();
+    const given = donation(await donate(one, newKey(), donationBody(campaignId)));
+    const read = await getDonation(one, given.id, given.donorToken);
+    expect([read.status, read.text.includes('clientSecret')]).toEqual([200, false]);
+  },
+);
+
 describe('a server that refuses', () => {
   test('connections: 503, and later it works', async () => {
     const { donations } = gateway.pools;

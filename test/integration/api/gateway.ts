@@ -10,6 +10,7 @@ import { createRequestStore } from '../../../api/donations/requests.ts';
 import { donationsRouter } from '../../../api/donations/router.ts';
 import { createSeenDonations } from '../../../api/donations/seen-donations.ts';
 import { closeServer, createApp, listen } from '../../../api/http/app.ts';
+import { createClientSecrets } from '../../../api/payments/client-secret.ts';
 import { createInbox } from '../../../api/payments/inbox.ts';
 import { createRefundStore } from '../../../api/payments/refunds.ts';
 import { paymentsRouter } from '../../../api/payments/router.ts';
@@ -17,6 +18,7 @@ import { createBreaker } from '../../../platform/breaker.ts';
 import { createFailpoint } from '../../../platform/failpoint.ts';
 import { createLogger } from '../../../platform/log.ts';
 import { createPool } from '../../../platform/postgres.ts';
+import type { PaymentProvider } from '../../../provider/port.ts';
 import { json, send, type Answer, type Call } from './http-client.ts';
 
 export const OPERATOR_TOKEN = `operator-${randomBytes(12).toString('hex')}`;
@@ -34,6 +36,8 @@ export type GatewayOptions = {
   };
   readonly redis?: Redis | null;
   readonly lookup?: CampaignLookup;
+  /** Whom to ask for client secrets; without, no donor has to act. */
+  readonly provider?: Pick<PaymentProvider, 'retrieveClientSecret'>;
   readonly statementTimeoutMs?: number;
 };
 
@@ -70,7 +74,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         identity: await openIdentity(pools.donations, undefined),
         operatorToken: OPERATOR_TOKEN,
         seen: redis === null ? null : createSeenDonations(redis, createBreaker('redis', silent)),
-        clientSecretOf: () => Promise.resolve(null),
+        clientSecretOf:
+          options.provider === undefined
+            ? () => Promise.resolve(null)
+            : createClientSecrets(pools.payments, options.provider, silent),
       }),
       paymentsRouter({
         inbox: createInbox(pools.payments, failpoint, wake),
