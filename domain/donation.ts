@@ -47,6 +47,8 @@ export type DonationInput = {
   readonly amountMinor: number;
   readonly currency: CurrencyCode;
   readonly paymentMethod: string;
+  /** The donor cancelled before the workflow was started: nothing is asked of the provider. */
+  readonly cancelled: boolean;
   readonly placement: Placement;
   readonly policy: DonationPolicy;
 };

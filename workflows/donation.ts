@@ -1,6 +1,7 @@
 /** One donation, from the accepted request to CAPTURED, FAILED or EXPIRED. */
 import { CancellationScope, isCancellation, setHandler } from '@temporalio/workflow';
 import type { DonationInput } from '../domain/donation.ts';
+import type { FailureCode } from '../domain/failures.ts';
 import { RANK } from '../domain/payment.ts';
 import { pledgedEntry } from '../domain/totals.ts';
 import { activitiesFor } from './activities.ts';
@@ -18,12 +19,14 @@ export async function donation(input: DonationInput & { readonly queues: Queues 
   const payment = followPayment(donationId, activities, policy);
   const undo = createUndoStack();
   const order = { donationId, campaignId, amountMinor, currency, paymentMethod };
-  let reason = 'abandoned';
   let claimed = false;
-  let cancelled = false;
+  let { cancelled } = input;
+  let cancelledByOperator = false;
   setHandler(cancelSignal, () => {
     cancelled = true;
   });
+  const stop = (): boolean => cancelled;
+  const limitMs = policy.abandonAfterMs;
 
   const pledge = async (): Promise<void> => {
     await activities.persistPledge(donationId);
@@ -32,25 +35,21 @@ export async function donation(input: DonationInput & { readonly queues: Queues 
 
   const give = async (): Promise<void> => {
     undo.push(async () => {
-      const release = () => activities.release({ order, code: reason });
+      const release = () => activities.release({ order, code: reasonOf(cancelled, cancelledByOperator) });
       payment.note(await untilKnown(release, policy, () => isEnded(payment.latest())));
     });
     // Half a pledge could not be undone: FAILED is recorded on it, and takes out of the totals what it put there.
     await CancellationScope.nonCancellable(pledge);
-    const limitMs = policy.abandonAfterMs;
-    const stop = (): boolean => cancelled;
+    if (cancelled) return;
     const authorized = await payment.reach('AUTHORIZED', () => activities.authorize(order), {
       stop,
       limitMs,
     });
-    if (cancelled) reason = 'cancelled_by_donor';
-    if (cancelled || authorized.status !== 'AUTHORIZED') return;
+    if (stop() || authorized.status !== 'AUTHORIZED') return;
 
     claimed = await activities.claimCapture({ donationId, authorizedVersion: authorized.version });
-    if (!claimed) {
-      reason = 'cancelled_by_donor';
-      return;
-    }
+    cancelled = !claimed;
+    if (cancelled) return;
     await payment.reach('CAPTURED', () => activities.capture(donationId), { stop: () => false, limitMs });
   };
 
@@ -65,7 +64,7 @@ export async function donation(input: DonationInput & { readonly queues: Queues 
       return await finish();
     } catch (error) {
       if (!isCancellation(error)) throw error;
-      reason = 'cancelled_by_operator';
+      cancelledByOperator = true;
       return await CancellationScope.nonCancellable(finish);
     }
   };
@@ -77,6 +76,11 @@ export async function donation(input: DonationInput & { readonly queues: Queues 
     askForAttention();
     throw error;
   }
+}
+
+function reasonOf(cancelled: boolean, cancelledByOperator: boolean): FailureCode {
+  if (cancelled) return 'cancelled_by_donor';
+  return cancelledByOperator ? 'cancelled_by_operator' : 'abandoned';
 }
 
 /** Nothing is held, and nothing can be confirmed later: captured, or closed here and at the provider. */

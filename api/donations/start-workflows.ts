@@ -14,7 +14,8 @@ export const REQUESTS_TABLE: RelayTable = {
   name: 'donation_requests',
   idColumn: 'id',
   idType: 'uuid',
-  columns: 'scope, idempotency_key, campaign_id, amount, currency, payment_method, traceparent',
+  columns:
+    'scope, idempotency_key, campaign_id, amount, currency, payment_method, cancel_requested_at, traceparent',
   pending: 'started_at IS NULL',
   delivered: 'started_at = coalesce(t.started_at, now())',
 };
@@ -26,6 +27,7 @@ export type RequestRow = ClaimedRow & {
   readonly amount: number;
   readonly currency: CurrencyCode;
   readonly payment_method: string;
+  readonly cancel_requested_at: Date | null;
   readonly traceparent: string | null;
 };
 
@@ -56,6 +58,7 @@ export function startDonationWorkflow(deps: StartDeps): (row: RequestRow) => Pro
         const input: DonationInput & { queues: Queues } = {
           ...order,
           paymentMethod: row.payment_method,
+          cancelled: row.cancel_requested_at !== null,
           placement,
           policy,
           queues,

@@ -79,7 +79,7 @@ export type DonationStage = {
   /** Accepts a donation, as the API stores it, without starting anything. */
   accept(change?: Partial<Donation>): Promise<Donation>;
   /** Starts its workflow, as the relay does. */
-  start(donation: Donation): Promise<WorkflowHandle>;
+  start(donation: Donation, found?: { readonly cancelledAt: Date }): Promise<WorkflowHandle>;
   give(change?: Partial<Donation>): Promise<Donation & { readonly handle: WorkflowHandle }>;
   /** Stores what the provider has to tell about a donation, and returns it oldest first. */
   receive(donation: Donation): Promise<ListedEvent[]>;
@@ -252,7 +252,7 @@ export function openStage(caching: Caching): (onTestFinished: EndOfTest) => Dona
         started.add(donationWorkflowId(donationId)).add(aftercareWorkflowId(donationId));
         return donation;
       },
-      start: async (donation) => {
+      start: async (donation, found) => {
         const { placement, policy } = donation;
         const row: RequestRow = {
           id: donation.donationId,
@@ -263,6 +263,7 @@ export function openStage(caching: Caching): (onTestFinished: EndOfTest) => Dona
           amount: donation.amountMinor,
           currency: 'USD',
           payment_method: donation.paymentMethod,
+          cancel_requested_at: found?.cancelledAt ?? null,
           traceparent: null,
         };
         const startWorkflow = startDonationWorkflow({

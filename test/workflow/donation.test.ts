@@ -132,6 +132,19 @@ describe.each(PLACEMENTS)('a donation, with %s workflows', TOGETHER, (caching, p
       await expectSettled(stage, donation, 'RELEASED', 'cancelled_by_donor');
     });
 
+    test('whose donor cancelled before it was started asks nothing of the provider and is FAILED', async ({
+      onTestFinished,
+    }) => {
+      const stage = enter(onTestFinished);
+      const donation = await stage.accept({ placement });
+      await stage.pools.donations.query(
+        'UPDATE donation_requests SET cancel_requested_at = now() WHERE id = $1',
+        [donation.donationId],
+      );
+      await expectCompleted(await stage.start(donation, { cancelledAt: new Date() }));
+      await expectSettled(stage, donation, 'UNCREATED', 'cancelled_by_donor');
+    });
+
     test('whose release is answered late is released once', async ({ onTestFinished }) => {
       const stage = enter(onTestFinished);
       const donation = await stage.accept({ placement });
