@@ -314,7 +314,7 @@ describe('once the key is right again', () => {
         await stack.simulator.arm({ operation, fault: 'error503', times: FOR_EVER });
       const gift = await give(stack, { campaignId, amount: 500 });
       await untilTried(gift, 'confirm');
-      await workflow(gift).signal('providerEvent', await eventOf(gift));
+      await tell(gift, await eventOf(gift));
       await workflow(gift).cancel();
       await untilTried(gift, 'release');
       const { runId } = await workflow(gift).describe();
@@ -427,6 +427,16 @@ async function eventOf({ id }: Given): Promise<string> {
     const [event] = rows;
     if (event === undefined) throw new Error('no event yet');
     return event.id;
+  });
+}
+
+/** Resolves once the workflow has looked at the event; its authorization is never answered, so nothing else completes. */
+async function tell(gift: Given, eventId: string): Promise<void> {
+  await workflow(gift).signal('providerEvent', eventId);
+  await eventually('the event was looked at', async () => {
+    const { events } = await workflow(gift).fetchHistory();
+    if (!events?.some((event) => event.activityTaskCompletedEventAttributes != null))
+      throw new Error('not yet');
   });
 }
 
