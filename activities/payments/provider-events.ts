@@ -57,11 +57,10 @@ export async function applyStoredEvent(
     if (locked === null) return null;
     if (fetched === null) return await viewOf(client, locked);
     const applied = await applyFetched(client, locked, fetched, eventId);
-    const doubted = locked.needsReview === null && applied.needsReview !== null;
     await client.query(
       `UPDATE webhook_events SET processed_at = now(), outcome = $2, delivered_at = coalesce(delivered_at, now())
        WHERE event_id = $1 AND processed_at IS NULL`,
-      [eventId, doubted ? 'needs_review' : 'applied'],
+      [eventId, applied.doubted ? 'needs_review' : 'applied'],
     );
     return await viewOf(client, applied);
   });

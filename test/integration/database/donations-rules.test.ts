@@ -255,6 +255,12 @@ const refused: RefusedMove[] = [
     when: pledge({ donor_name: `repeat('n', 101)` }),
   },
   {
+    name: 'a digest of the donor that is none',
+    rule: 'pledges_donor_key_digest',
+    given: [request()],
+    when: pledge({ donor_key: `'ada@example.org'` }),
+  },
+  {
     name: 'an e-mail of 255 characters',
     rule: 'pledges_donor_email_length',
     given: [request()],

@@ -11,6 +11,7 @@ import { createPool, transaction } from '../../../platform/postgres.ts';
 import type { Broker, Message } from '../../../platform/rabbit.ts';
 import type { Relay } from '../../../platform/relay.ts';
 import { consumeCampaignEvents } from '../../../workers/campaign-events.ts';
+import { consumeNotices } from '../../../workers/notices.ts';
 import { consumeReceipts } from '../../../workers/receipts.ts';
 import { eventually, throughout } from '../../harness/eventually.ts';
 import { startProxy, targetOf, through } from '../../harness/proxy.ts';
@@ -338,6 +339,7 @@ test('publishers make exactly the queues that consumers read, bound to the same 
     },
   };
   await consumeReceipts(recorder, notifications);
+  await consumeNotices(recorder, notifications);
   await consumeCampaignEvents(recorder, donations);
   expect(SUBSCRIPTIONS).toEqual(asked);
 });
