@@ -8,8 +8,9 @@ import { activitiesFor } from './activities.ts';
 import { askForAttention } from './attention.ts';
 import { nowMs } from './clock.ts';
 import { workSignal, type AftercareInput } from './messages.ts';
-import { isUnknownOutcome, untilKnown } from './outcomes.ts';
+import { isUnknownOutcome, unproven } from './outcomes.ts';
 import { followPayment } from './payment-progress.ts';
+import type { PaymentView } from './ports.ts';
 import { settle, type Settled } from './settle.ts';
 
 export async function aftercare({ order, policy, queues }: AftercareInput): Promise<Settled> {
@@ -22,38 +23,54 @@ export async function aftercare({ order, policy, queues }: AftercareInput): Prom
     toldOfWork = true;
   });
 
-  /** Everything that is written down to be done. */
-  const work = async (): Promise<void> => {
+  /** The failure of a question whose outcome is still unknown; null once it is known. */
+  const ask = async (question: () => Promise<PaymentView>): Promise<Error | null> => {
+    try {
+      payment.note(await question());
+      return null;
+    } catch (error) {
+      if (error instanceof Error && isUnknownOutcome(error)) return error;
+      throw error;
+    }
+  };
+
+  /** Tries everything that is written down to be done; resolves with what kept it from being done. */
+  const work = async (): Promise<{ readonly unknown: Error | null; readonly tried: ReadonlySet<string> }> => {
     toldOfWork = false;
     payment.note(await activities.currentPayment(order));
-    if (payment.latest().needsRelease) {
-      const code = payment.latest().failureCode ?? 'late_authorization';
-      payment.note(await untilKnown(() => activities.release({ order, code }), policy));
-    }
-    for (const refundId of payment.latest().refundsToMake)
-      payment.note(await untilKnown(() => activities.makeRefund({ donationId, refundId }), policy));
+    const { needsRelease, failureCode, refundsToMake } = payment.latest();
+    const code = failureCode ?? 'late_authorization';
+    let unknown = needsRelease ? await ask(() => activities.release({ order, code })) : null;
+    for (const refundId of refundsToMake)
+      unknown = (await ask(() => activities.makeRefund({ donationId, refundId }))) ?? unknown;
+    return { unknown, tried: new Set(refundsToMake) };
   };
 
-  const look = async (): Promise<void> => {
-    try {
-      payment.note(await activities.look(donationId));
-    } catch (error) {
-      if (!isUnknownOutcome(error)) throw error;
-    }
-  };
+  const bringUpToDate = (): Promise<Settled> => settle(order, payment, activities, false);
 
   try {
-    const startedAt = nowMs();
+    let openSinceMs = nowMs();
     await payment.quiet();
     for (;;) {
-      await work();
-      const settled = await settle(order, payment, activities, false);
-      if (toldOfWork || payment.latest().refundsToMake.length > 0) continue;
-      const openMs = nowMs() - startedAt;
-      if (payment.latest().refundsUnderWay === 0 || openMs >= policy.giveUpAfterMs) return settled;
-      // The provider has taken a refund and takes its time; its webhook may be lost.
+      const { unknown, tried } = await work().catch(async (error: unknown) => {
+        // What cannot be done waits for a person; what has happened is counted all the same.
+        await bringUpToDate();
+        throw error;
+      });
+      const settled = await bringUpToDate();
+      const { refundsToMake, refundsUnderWay } = payment.latest();
+      if (toldOfWork || refundsToMake.some((refundId) => !tried.has(refundId))) {
+        openSinceMs = nowMs();
+        continue;
+      }
+      const openMs = nowMs() - openSinceMs;
+      if (unknown !== null && openMs >= policy.giveUpAfterMs) throw unproven(openMs, unknown);
+      const waiting = unknown !== null || refundsUnderWay > 0;
+      if (!waiting || openMs >= policy.giveUpAfterMs) return settled;
       const news = (): boolean => toldOfWork || payment.latest().version > settled.version;
-      if (!(await condition(news, resolvePauseMs(policy, openMs)))) await look();
+      if (await condition(news, resolvePauseMs(policy, openMs))) continue;
+      // The provider has taken a refund and takes its time; its webhook may be lost.
+      if (unknown === null) await ask(() => activities.look(donationId));
     }
   } catch (error) {
     askForAttention();

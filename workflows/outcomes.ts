@@ -35,14 +35,18 @@ export async function untilKnown<T>(
     } catch (error) {
       if (!isUnknownOutcome(error)) throw error;
       const openMs = nowMs() - startedAt;
-      if (openMs >= policy.giveUpAfterMs)
-        throw ApplicationFailure.create({
-          type: 'outcome_unproven',
-          message: `the provider has not told an outcome for ${openMs} ms`,
-          nonRetryable: true,
-          ...(error instanceof Error ? { cause: error } : {}),
-        });
+      if (openMs >= policy.giveUpAfterMs) throw unproven(openMs, error);
       await condition(news, resolvePauseMs(policy, openMs));
     }
   }
+}
+
+/** The question has become too old to be asked any longer. */
+export function unproven(openMs: number, cause: unknown): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: 'outcome_unproven',
+    message: `the provider has not told an outcome for ${openMs} ms`,
+    nonRetryable: true,
+    ...(cause instanceof Error ? { cause } : {}),
+  });
 }

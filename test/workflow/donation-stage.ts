@@ -9,6 +9,7 @@ import { createCampaignActivities } from '../../activities/campaigns/index.ts';
 import { createDonationActivities } from '../../activities/donations/index.ts';
 import { createPaymentActivities } from '../../activities/payments/index.ts';
 import { startDonationWorkflow, type RequestRow } from '../../api/donations/start-workflows.ts';
+import { deliverPaymentCommand, type PaymentCommandRow } from '../../api/payments/deliver-commands.ts';
 import { deliverEvent, type WebhookEventRow } from '../../api/payments/deliver-events.ts';
 import type { DonationPolicy, Placement } from '../../domain/donation.ts';
 import { aftercareWorkflowId, donationWorkflowId } from '../../domain/ids.ts';
@@ -85,6 +86,8 @@ export type DonationStage = {
   receive(donation: Donation): Promise<ListedEvent[]>;
   /** Hands one stored event to the workflow that it belongs to, as the relay does. */
   deliver(donation: Donation, eventId: string): Promise<Delivery>;
+  /** Hands what was decided about a payment to its aftercare, as the relay does; resolves with how much that was. */
+  deliverCommands(donation: Donation): Promise<number>;
   aftercare(donation: Donation): WorkflowHandle;
 };
 
@@ -304,6 +307,17 @@ export function openStage(caching: Caching): (onTestFinished: EndOfTest) => Dona
           failpoint: () => undefined,
         });
         return deliver(row);
+      },
+      deliverCommands: async ({ donationId, policy }) => {
+        const pool = get('pools').payments;
+        const deliver = deliverPaymentCommand({ pool, temporal: get('client'), queues, policy });
+        const { rows } = await pool.query<PaymentCommandRow>(
+          `UPDATE workflow_commands SET delivered_at = now(), attempts = attempts + 1
+           WHERE payment_id = $1 AND delivered_at IS NULL RETURNING id, attempts, payment_id, type, traceparent`,
+          [donationId],
+        );
+        for (const row of rows) expect(await deliver(row)).toEqual({ kind: 'delivered' });
+        return rows.length;
       },
       aftercare: ({ donationId }) => get('client').workflow.getHandle(aftercareWorkflowId(donationId)),
     };

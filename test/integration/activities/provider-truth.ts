@@ -32,7 +32,7 @@ export async function captured(
 
 /** Asks for a refund as the API and the policies do; throws when it is refused. */
 export async function askRefund(
-  bench: PaymentBench,
+  bench: Pick<PaymentBench, 'pool'>,
   { donationId }: Pick<PaymentOrder, 'donationId'>,
   amountMinor: number,
   refundId: string = crypto.randomUUID(),
@@ -43,7 +43,7 @@ export async function askRefund(
 }
 
 export async function decideRefund(
-  { pool }: PaymentBench,
+  { pool }: Pick<PaymentBench, 'pool'>,
   donationId: string,
   amountMinor: number,
   refundId: string = crypto.randomUUID(),
@@ -55,6 +55,9 @@ export async function decideRefund(
     return await requestRefund(client, payment, request);
   });
 }
+
+/** Where the two sides of the truth are read. */
+type Bench = Pick<PaymentBench, 'pool' | 'provider' | 'simulator'>;
 
 type Account = 'provider_balance' | 'campaign_payable' | 'provider_fees' | 'disputed_funds';
 
@@ -105,7 +108,7 @@ const DISPUTE_IS: Readonly<Partial<Record<Effect['type'], string>>> = {
 };
 
 /** As our database has it: refunds that never reached the provider apart. */
-async function moneyAtOurs({ pool }: PaymentBench, donationId: string): Promise<Money> {
+async function moneyAtOurs({ pool }: Bench, donationId: string): Promise<Money> {
   const payment = await pool.query<{ captured: number; refunded: number }>(
     'SELECT captured, refunded FROM payments WHERE id = $1',
     [donationId],
@@ -132,7 +135,7 @@ async function moneyAtOurs({ pool }: PaymentBench, donationId: string): Promise<
 }
 
 /** Facts, ledger and totals say what the provider's own ledger says, and nobody has to look at it. */
-export async function expectTruth(bench: PaymentBench, donationId: string): Promise<void> {
+export async function expectTruth(bench: Bench, donationId: string): Promise<void> {
   const effects = (await bench.simulator.ledger()).filter((effect) => effect.donationId === donationId);
   const truth = moneyAtProvider(effects);
   expect(await moneyAtOurs(bench, donationId)).toEqual(truth);
@@ -171,7 +174,7 @@ function balancesOf(truth: Money, feesMinor: number): Partial<Record<Account, nu
 }
 
 async function ledgerOf(
-  { pool }: PaymentBench,
+  { pool }: Bench,
   donationId: string,
 ): Promise<{
   balances: Partial<Record<Account, number>>;
@@ -191,7 +194,7 @@ async function ledgerOf(
   };
 }
 
-async function feeAtProvider({ provider }: PaymentBench, effects: readonly Effect[]): Promise<number> {
+async function feeAtProvider({ provider }: Bench, effects: readonly Effect[]): Promise<number> {
   const paymentId = effects.find(({ type }) => type === 'captured')?.paymentId;
   if (paymentId === undefined) return 0;
   const answer = await provider.retrievePayment(paymentId);
@@ -200,7 +203,7 @@ async function feeAtProvider({ provider }: PaymentBench, effects: readonly Effec
 }
 
 /** What the totals entries of one payment add up to; applied in their order, no total is ever below zero. */
-export async function totalsOf({ pool }: PaymentBench, donationId: string): Promise<Totals> {
+export async function totalsOf({ pool }: Bench, donationId: string): Promise<Totals> {
   const { rows } = await pool.query<{
     entry: Parameters<typeof applyEntry>[1];
     campaign: string;
