@@ -56,11 +56,12 @@ export async function applyStoredEvent(
     const locked = await lockPayment(client, donationId);
     if (locked === null) return null;
     if (fetched === null) return await viewOf(client, locked);
-    const applied = await applyFetched(client, locked, fetched, eventId);
+    // Without the doubts there were before, so that this event's own show.
+    const applied = await applyFetched(client, { ...locked, needsReview: null }, fetched, eventId);
     await client.query(
       `UPDATE webhook_events SET processed_at = now(), outcome = $2, delivered_at = coalesce(delivered_at, now())
        WHERE event_id = $1 AND processed_at IS NULL`,
-      [eventId, applied.doubted ? 'needs_review' : 'applied'],
+      [eventId, applied.needsReview === null ? 'applied' : 'needs_review'],
     );
     return await viewOf(client, applied);
   });

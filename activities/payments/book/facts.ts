@@ -50,7 +50,7 @@ export async function markForReview(client: ClientBase, payment: Payment, reason
     'UPDATE payments SET needs_review = coalesce(needs_review, $2), updated_at = now() WHERE id = $1',
     [payment.donationId, reason],
   );
-  return { ...payment, needsReview: payment.needsReview ?? reason, doubted: true };
+  return { ...payment, needsReview: payment.needsReview ?? reason };
 }
 
 async function leaveUndecided(client: ClientBase, payment: Payment): Promise<Payment> {

@@ -10,8 +10,6 @@ export type Payment = {
   readonly providerChargeId: string | null;
   readonly version: number;
   readonly needsReview: string | null;
-  /** Something that was to be applied since it was locked cannot be true of it. */
-  readonly doubted: boolean;
   /** Why we cancel it at the provider; null while we don't. */
   readonly releaseCode: string | null;
   readonly lateMoney: 'undecided' | 'kept' | 'refunded' | null;
@@ -105,7 +103,6 @@ function toPayment(row: PaymentRow, { refunds, disputes }: Reversals): Payment {
     providerChargeId: row.provider_charge_id,
     version: row.version,
     needsReview: row.needs_review,
-    doubted: false,
     releaseCode: row.release_code,
     lateMoney: row.late_money,
     waitingFor: row.waiting_for,

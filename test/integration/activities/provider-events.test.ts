@@ -93,6 +93,31 @@ describe('a stored event of the provider', () => {
     expect(records.payment.needs_review).toMatch(`is another payment (${created.payment.id})`);
   });
 
+  test('that is doubted while another doubt is open is told apart from one that was applied', async () => {
+    const order = newOrder();
+    await openUnanswered(bench.pool, order);
+    const stranger = newOrder();
+    const theirs = await capturedAtProvider(stranger);
+    const lies = [1, 2].map(() =>
+      copyOf({
+        ...theirs,
+        data: { object: { ...theirs.data.object, metadata: { donation_id: order.donationId } } },
+      }),
+    );
+    const ours = await capturedAtProvider(order);
+    await storeEvents(bench.pool, lies);
+    for (const { id: eventId } of [...lies, ours])
+      await bench.activities().applyProviderEvent({ eventId, donationId: order.donationId });
+    expect(await Promise.all([...lies, ours].map(({ id }) => eventRecord(bench.pool, id)))).toEqual([
+      { processed: true, outcome: 'needs_review' },
+      { processed: true, outcome: 'needs_review' },
+      { processed: true, outcome: 'applied' },
+    ]);
+    const { payment } = await paymentRecords(bench.pool, order.donationId);
+    expect(payment).toMatchObject({ state: 'CAPTURED' });
+    expect(payment.needs_review).toMatch(`${lies[0]?.id}: the provider's payment belongs to donation`);
+  });
+
   test('whose amount the provider tells wrongly at the moment raises a review and changes nothing', async () => {
     const order = newOrder();
     await openUnanswered(bench.pool, order);
