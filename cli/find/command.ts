@@ -14,7 +14,7 @@ export function findCommand(end: (exitCode: ExitCode) => void): Command {
     .description('donations by whatever is at hand')
     .argument(
       '<text>',
-      `a donation, campaign or workflow id, an idempotency key, pi_…, evt_…, or the donor’s e-mail; of a campaign or donor the latest ${MAX_DONATIONS}`,
+      `a donation, campaign, refund or workflow id, an idempotency key, pi_…, ch_…, re_…, dp_…, evt_…, or the donor’s e-mail; of a campaign or donor the latest ${MAX_DONATIONS}`,
     )
     .option('--json', 'print JSON')
     .addHelpText('after', '\nEnds with 0, or with 1 when nothing was found.')

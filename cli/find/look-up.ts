@@ -9,6 +9,11 @@ export type Means =
   | 'workflow id'
   | 'idempotency key'
   | 'provider payment id'
+  | 'provider charge id'
+  | 'provider refund id'
+  | 'provider dispute id'
+  | 'refund id'
+  | 'dispute id'
   | 'event id'
   | 'donor e-mail'
   | 'campaign id';
@@ -28,6 +33,9 @@ export async function lookUp(snapshot: Snapshot, text: string): Promise<Matches>
   const read = await Promise.all([
     byCampaign(snapshot, text),
     byProviderPayment(snapshot, text),
+    byCharge(snapshot, text),
+    byProviderReversal(snapshot, text),
+    byReversal(snapshot, text),
     byEvent(snapshot, text),
     byEmail(snapshot, text),
     byKey(snapshot, text),
@@ -76,6 +84,48 @@ async function byProviderPayment(snapshot: Snapshot, text: string): Promise<Matc
   return matched('provider payment id', idsOf(rows));
 }
 
+async function byCharge(snapshot: Snapshot, text: string): Promise<Matches> {
+  if (!/^(?:ch|py)_/.test(text)) return NOTHING;
+  const rows = await snapshot.query<{ id: string }>(
+    'payments',
+    `SELECT id FROM payments WHERE provider_charge_id = $1
+     UNION SELECT donation_id FROM webhook_events WHERE (charge_id = $1 OR object_id = $1) AND donation_id IS NOT NULL`,
+    [text],
+  );
+  return matched('provider charge id', idsOf(rows));
+}
+
+const REVERSALS = {
+  refund: { ids: /^(?:re|pyr)_/, table: 'refunds', column: 'provider_refund_id' },
+  dispute: { ids: /^(?:dp|du)_/, table: 'disputes', column: 'provider_dispute_id' },
+} as const;
+
+/** As the provider calls it; an event may know it before our books do. */
+async function byProviderReversal(snapshot: Snapshot, text: string): Promise<Matches> {
+  const kind = (['refund', 'dispute'] as const).find((name) => REVERSALS[name].ids.test(text));
+  if (kind === undefined) return NOTHING;
+  const { table, column } = REVERSALS[kind];
+  const rows = await snapshot.query<{ id: string }>(
+    'payments',
+    `SELECT payment_id AS id FROM ${table} WHERE ${column} = $1
+     UNION SELECT donation_id FROM webhook_events WHERE object_id = $1 AND donation_id IS NOT NULL`,
+    [text],
+  );
+  return matched(`provider ${kind} id`, idsOf(rows));
+}
+
+/** As we call it. */
+async function byReversal(snapshot: Snapshot, text: string): Promise<Matches> {
+  if (!isUuid(text.toLowerCase())) return NOTHING;
+  const rows = await snapshot.query<{ id: string; kind: 'refund' | 'dispute' }>(
+    'payments',
+    `SELECT payment_id AS id, 'refund' AS kind FROM refunds WHERE id = $1
+     UNION ALL SELECT payment_id, 'dispute' FROM disputes WHERE id = $1`,
+    [text],
+  );
+  return { matches: rows.map(({ id, kind }) => ({ id, by: `${kind} id` })), notes: [] };
+}
+
 async function byEvent(snapshot: Snapshot, text: string): Promise<Matches> {
   if (!text.startsWith('evt_')) return NOTHING;
   const [event] = await snapshot.query<{
@@ -87,7 +137,7 @@ async function byEvent(snapshot: Snapshot, text: string): Promise<Matches> {
   }>(
     'payments',
     `SELECT e.type, e.object_id AS "objectId", e.outcome, e.received_at AS "receivedAt", coalesce(e.donation_id, p.id) AS "donationId"
-     FROM webhook_events e LEFT JOIN payments p ON p.provider_payment_id = e.object_id WHERE e.event_id = $1`,
+     FROM webhook_events e LEFT JOIN payments p ON p.provider_payment_id = e.object_id OR p.provider_charge_id = e.charge_id WHERE e.event_id = $1`,
     [text],
   );
   if (event === undefined) return NOTHING;

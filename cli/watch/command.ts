@@ -21,7 +21,9 @@ const REFRESH_MS = 500;
 
 export function watchCommand(end: (exitCode: ExitCode) => void): Command {
   return new Command('watch')
-    .description('one donation’s timeline: request, workflow, provider, webhooks, payment, totals, events')
+    .description(
+      'one donation’s timeline: request, workflow, provider, webhooks, payment, refunds, disputes, totals, events',
+    )
     .addArgument(new Argument('<donationId>').argParser(uuid))
     .option('--follow', 'go on until it has come to its end')
     .option('--timeout <seconds>', 'how long to follow', seconds, 120)

@@ -1,5 +1,6 @@
 /** The rows of one donation, in every database, as happenings. */
 import type { Snapshot } from '../audit/load/databases.ts';
+import { readCommands } from './command-rows.ts';
 import { readOutbox } from './outbox-rows.ts';
 import { fromPayments } from './payment-rows.ts';
 import type { Happening } from './timeline.ts';
@@ -82,7 +83,11 @@ async function fromDonations(
   }
   return {
     pledge: pledge ?? null,
-    happenings: [...happenings, ...(await readOutbox(snapshot, 'donations', id))],
+    happenings: [
+      ...happenings,
+      ...(await readCommands(snapshot, 'donations', id)),
+      ...(await readOutbox(snapshot, 'donations', id)),
+    ],
   };
 }
 
@@ -102,5 +107,23 @@ async function fromNotifications(snapshot: Snapshot, id: string): Promise<Happen
     'SELECT created_at AS at FROM receipts WHERE donation_id = $1',
     [id],
   );
-  return rows.map(({ at }) => ({ at, source: 'receipt', what: 'receipt noted' }));
+  const notices = await snapshot.query<{
+    at: Date;
+    kind: string;
+    audience: string;
+    amount: number;
+    currency: string;
+  }>(
+    'notifications',
+    'SELECT created_at AS at, kind, audience, amount, currency FROM notices WHERE donation_id = $1 ORDER BY created_at',
+    [id],
+  );
+  return [
+    ...rows.map(({ at }): Happening => ({ at, source: 'receipt', what: 'receipt noted' })),
+    ...notices.map(({ at, kind, audience, amount, currency }): Happening => ({
+      at,
+      source: 'notice',
+      what: `${kind} ${amount} ${currency} told to ${audience}`,
+    })),
+  ];
 }

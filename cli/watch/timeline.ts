@@ -11,7 +11,9 @@ export type Source =
   | 'ledger'
   | 'totals'
   | 'outbox'
-  | 'receipt';
+  | 'command'
+  | 'receipt'
+  | 'notice';
 
 export type Happening = {
   readonly at: Date;
