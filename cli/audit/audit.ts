@@ -30,6 +30,8 @@ export async function audit(sources: AuditSources, options: AuditOptions): Promi
     totals: {
       ...first.tally.totals(),
       providerPayments: first.provider.byId.size,
+      providerRefunds: first.provider.allRefunds,
+      providerDisputes: first.provider.allDisputes,
       workflows: runs.size,
       campaigns: first.campaigns,
       openWebhooks: first.openWebhooks,

@@ -1,7 +1,12 @@
 /** The shape of a check: a name, what its findings mean, what to do about them, and a pure function that finds them. */
 import { RANK } from '../../domain/payment.ts';
-import type { ProviderPayment } from '../../provider/port.ts';
-import type { CampaignSnapshot, DonationSnapshot, WebhookRow } from './snapshot.ts';
+import type {
+  CampaignSnapshot,
+  ChargeSnapshot,
+  DonationSnapshot,
+  SuspenseSnapshot,
+  WebhookRow,
+} from './snapshot.ts';
 
 /**
  * missing: something that must exist does not. mismatch: two parts disagree. duplicate: there is one too many.
@@ -16,6 +21,8 @@ export type AuditContext = {
   readonly settleMs: number;
   /** How long Temporal keeps a closed workflow; null when it would not say. */
   readonly retentionMs: number | null;
+  /** A payment that waits for its donor or a bank is not stuck before that. */
+  readonly abandonAfterMs: number;
   /** Without a broker, events wait in the outbox and nobody writes receipts: no discrepancy. */
   readonly broker: boolean;
   /** Currency by campaign. */
@@ -39,9 +46,9 @@ export type Check<Subject> = Described & {
 export type DonationCheck = Check<DonationSnapshot>;
 export type CampaignCheck = Check<CampaignSnapshot>;
 export type WebhookCheck = Check<WebhookRow>;
-/** Of payments at the provider that name no donation. */
-export type ChargeCheck = Check<ProviderPayment>;
-export type AnyCheck = DonationCheck | CampaignCheck | WebhookCheck | ChargeCheck;
+export type ChargeCheck = Check<ChargeSnapshot>;
+export type SuspenseCheck = Check<SuspenseSnapshot>;
+export type AnyCheck = DonationCheck | CampaignCheck | WebhookCheck | ChargeCheck | SuspenseCheck;
 
 /** Pledge and payment have both come to their end, and Temporal has nothing left to do for it. */
 export function isFinal({ pledge, payment }: DonationSnapshot): boolean {
@@ -56,6 +63,14 @@ export function isFinal({ pledge, payment }: DonationSnapshot): boolean {
 /** Accepted so recently, and so unfinished, that its parts may rightly disagree. */
 export function isInFlight(donation: DonationSnapshot, context: AuditContext): boolean {
   return donation.request !== null && !isFinal(donation) && !isOld(donation.request.acceptedAt, context);
+}
+
+/** Something changed so recently, or was told by the provider, that what follows from it may be on its way. */
+export function isMoving({ transitions, openEvents }: DonationSnapshot, context: AuditContext): boolean {
+  const last = transitions.at(-1);
+  return (
+    (last !== undefined && !isOld(last.at, context)) || openEvents.some((since) => !isOld(since, context))
+  );
 }
 
 export function isOld(since: Date, { now, settleMs }: AuditContext): boolean {

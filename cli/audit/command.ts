@@ -96,6 +96,7 @@ async function runAudit(options: Options): Promise<Report> {
     {
       ...DEFAULT_OPTIONS,
       settleMs: options.settle * 1_000,
+      abandonAfterMs: config.POLICY.abandonAfterMs,
       pageSize: options.pageSize,
       maxResults: options.workflowResults,
       campaignId: options.campaign ?? null,

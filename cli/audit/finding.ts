@@ -1,6 +1,6 @@
 import type { AuditContext, Check, FindingClass } from './check.ts';
 
-export type SubjectKind = 'donation' | 'campaign' | 'webhook' | 'charge';
+export type SubjectKind = 'donation' | 'campaign' | 'webhook' | 'charge' | 'suspense';
 
 export type Finding = {
   readonly check: string;

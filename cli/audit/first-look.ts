@@ -1,18 +1,30 @@
 /** Reads everything once and runs every check over it. What it finds are candidates: the parts are not read at one instant. */
 import { isUuid } from '../../domain/ids.ts';
-import type { ProviderPayment } from '../../provider/port.ts';
 import type { AuditContext } from './check.ts';
-import { campaignChecks, chargeChecks, donationChecks, webhookChecks } from './checks/index.ts';
+import {
+  campaignChecks,
+  chargeChecks,
+  donationChecks,
+  suspenseChecks,
+  webhookChecks,
+} from './checks/index.ts';
 import type { Clock } from './clock.ts';
 import { findAll, type Finding } from './finding.ts';
-import { gather, outsideIds, viewOfProvider, type ProviderView, type WorkflowView } from './gather.ts';
+import { askProvider, gather, outsideIds, type ProviderView, type WorkflowView } from './gather.ts';
 import { readCampaigns, readCurrencies, recomputeTotals, type Recomputation } from './load/campaigns.ts';
 import type { Snapshot } from './load/databases.ts';
 import { nextRange } from './load/donations.ts';
-import { listAllPayments, PROVIDER_CLOCK_SLACK_MS } from './load/provider.ts';
+import { PROVIDER_CLOCK_SLACK_MS } from './load/provider.ts';
+import { readSuspense } from './load/suspense.ts';
 import { readOpenWebhooks } from './load/webhooks.ts';
 import type { Workflows } from './load/workflows.ts';
-import type { DonationSnapshot, WorkflowRun } from './snapshot.ts';
+import type {
+  ChargeSnapshot,
+  DonationSnapshot,
+  SuspenseSnapshot,
+  WebhookRow,
+  WorkflowRun,
+} from './snapshot.ts';
 import type { AuditOptions, AuditSources } from './sources.ts';
 import { createTally, type Tally } from './tally.ts';
 
@@ -37,12 +49,11 @@ export async function firstLook(
   options.progress('reading the provider and Temporal');
   const createdFrom =
     options.since === null ? null : new Date(options.since.getTime() - PROVIDER_CLOCK_SLACK_MS);
-  const [payments, runs, retentionMs] = await Promise.all([
-    clock.time('provider', () => listAllPayments(sources.provider, createdFrom)),
+  const [provider, runs, retentionMs] = await Promise.all([
+    clock.time('provider', () => askProvider(sources.provider, createdFrom)),
     clock.time('temporal', () => listWorkflows(workflows, options.maxResults)),
     workflows.retentionMs(),
   ]);
-  const provider = viewOfProvider(payments);
   const snapshot = await sources.databases.snapshot();
   try {
     return await clock.time('databases and checks', async () => {
@@ -50,6 +61,7 @@ export async function firstLook(
         now,
         settleMs: options.settleMs,
         retentionMs,
+        abandonAfterMs: options.abandonAfterMs,
         broker: sources.broker,
         currencies: await readCurrencies(snapshot),
       };
@@ -58,25 +70,35 @@ export async function firstLook(
         runs,
         lookUp: async (ids: readonly string[]) => workflows.withResults(await workflows.describe(ids)),
       };
+      const openWebhooks = await readOpenWebhooks(snapshot);
       const donations = await lookAtDonations(
         snapshot,
         provider,
         workflowView,
+        openWebhooks,
         context,
         recomputation,
         options,
       );
       const campaigns = await readCampaigns(snapshot, recomputation);
-      const openWebhooks = await readOpenWebhooks(snapshot);
+      const suspense = options.campaignId === null ? await readSuspense(snapshot) : [];
       const candidates = [
         ...donations.candidates,
         ...campaigns
           .filter(({ id }) => options.campaignId === null || id === options.campaignId)
           .flatMap((campaign) => findAll(campaignChecks, 'campaign', campaign.id, campaign, context)),
         ...openWebhooks.flatMap((event) => findAll(webhookChecks, 'webhook', event.eventId, event, context)),
-        ...unattributed(provider, donations.claimed, options).flatMap((payment) =>
-          findAll(chargeChecks, 'charge', payment.id, payment, context),
+        ...unattributed(provider, donations.claimed, options).flatMap((charge) =>
+          findAll(chargeChecks, 'charge', charge.payment.id, charge, context),
         ),
+        ...suspense
+          .map((rows): SuspenseSnapshot => ({
+            ...rows,
+            provider: provider.byId.get(rows.providerPaymentId) ?? null,
+          }))
+          .flatMap((posted) =>
+            findAll(suspenseChecks, 'suspense', posted.providerPaymentId, posted, context),
+          ),
       ];
       const { tally } = donations;
       return {
@@ -98,6 +120,7 @@ async function lookAtDonations(
   snapshot: Snapshot,
   provider: ProviderView,
   workflows: WorkflowView,
+  openWebhooks: readonly WebhookRow[],
   context: AuditContext,
   recomputation: Recomputation,
   options: AuditOptions,
@@ -112,7 +135,7 @@ async function lookAtDonations(
     const { upTo } = range;
     const inRange = outside.filter((id) => upTo === null || id <= upTo);
     outside = outside.slice(inRange.length);
-    for (const donation of await gather(snapshot, range, inRange, provider, workflows)) {
+    for (const donation of await gather(snapshot, range, inRange, provider, workflows, openWebhooks)) {
       recomputation.add(donation.applied);
       for (const { id } of donation.provider) claimed.add(id);
       if (!inScope(donation, options)) continue;
@@ -121,7 +144,9 @@ async function lookAtDonations(
         continue;
       }
       if (donation.request !== null) tally.count(donation, context);
-      candidates.push(...findAll(donationChecks, 'donation', donation.id, donation, context));
+      const findings = findAll(donationChecks, 'donation', donation.id, donation, context);
+      candidates.push(...findings);
+      if (findings.length === 0) recomputation.compare(donation);
     }
     options.progress(`${tally.totals().donations} donations compared`);
     after = upTo;
@@ -152,14 +177,15 @@ function inScope(
 
 /** Payments that name no donation of ours, and that none of our rows names. */
 function unattributed(
-  { byId }: ProviderView,
+  { byId, refunds }: ProviderView,
   claimed: ReadonlySet<string>,
   { campaignId }: AuditOptions,
-): ProviderPayment[] {
-  return [...byId.values()].filter(
+): ChargeSnapshot[] {
+  const payments = [...byId.values()].filter(
     (payment) =>
       !isUuid(payment.donationId) &&
       !claimed.has(payment.id) &&
       (campaignId === null || payment.campaignId === campaignId),
   );
+  return payments.map((payment) => ({ payment, refunds: refunds.get(payment.id) ?? [] }));
 }

@@ -51,7 +51,8 @@ function show({ subject, detail }: Finding): string {
 }
 
 function context({ totals, timingsMs, settleSeconds }: Report): string {
-  const { providerPayments, workflows, campaigns, inFlight, newer } = totals;
+  const { providerPayments, providerRefunds, providerDisputes, workflows, campaigns, inFlight, newer } =
+    totals;
   const took = duration(timingsMs['all'] ?? 0);
   const moving = [
     inFlight > 0
@@ -59,16 +60,23 @@ function context({ totals, timingsMs, settleSeconds }: Report): string {
       : [],
     newer > 0 ? [`${newer} accepted meanwhile and left out`] : [],
   ].flat();
-  const compared = `Compared with ${count(providerPayments, 'payment')} at the provider, ${count(workflows, 'workflow')}, ${count(campaigns, 'campaign')}, in ${took}.`;
+  const reversals = [
+    providerRefunds > 0 ? `, ${count(providerRefunds, 'refund')}` : '',
+    providerDisputes > 0 ? `, ${count(providerDisputes, 'dispute')}` : '',
+  ].join('');
+  const compared = `Compared with ${count(providerPayments, 'payment')}${reversals} at the provider, ${count(workflows, 'workflow')}, ${count(campaigns, 'campaign')}, in ${took}.`;
   return styled('dim', moving.length === 0 ? compared : `${compared} ${moving.join('; ')}.`);
 }
 
 function verdict({ ok, discrepancies, totals }: Report): string {
-  const sums = totals.money.map(({ currency, capturedMinor, refundedMinor }) => {
-    const captured = isCurrencyCode(currency)
-      ? formatMoney({ amountMinor: capturedMinor, currency })
-      : `${capturedMinor} ${currency}`;
-    return refundedMinor === 0 ? captured : `${captured} of which ${refundedMinor} minor units refunded`;
+  const sums = totals.money.map(({ currency, capturedMinor, refundedMinor, lostMinor }) => {
+    const money = (amountMinor: number): string =>
+      isCurrencyCode(currency) ? formatMoney({ amountMinor, currency }) : `${amountMinor} ${currency}`;
+    const back = [
+      refundedMinor > 0 ? [`${money(refundedMinor)} refunded`] : [],
+      lostMinor > 0 ? [`${money(lostMinor)} lost to disputes`] : [],
+    ].flat();
+    return back.length === 0 ? money(capturedMinor) : `${money(capturedMinor)}, ${back.join(', ')}`;
   });
   const found = `${discrepancies} ${discrepancies === 1 ? 'discrepancy' : 'discrepancies'}`;
   const over = `over ${count(totals.donations, 'donation')} (${[`${totals.captured.toLocaleString('en-US')} captured`, ...sums].join(', ')})`;

@@ -7,6 +7,8 @@ export type Money = {
   readonly currency: string;
   readonly capturedMinor: number;
   readonly refundedMinor: number;
+  /** To disputes that banks have decided for the donor. */
+  readonly lostMinor: number;
 };
 
 export type Report = {
@@ -27,6 +29,8 @@ export type Report = {
     readonly newer: number;
     readonly money: readonly Money[];
     readonly providerPayments: number;
+    readonly providerRefunds: number;
+    readonly providerDisputes: number;
     readonly workflows: number;
     readonly campaigns: number;
     readonly openWebhooks: number;

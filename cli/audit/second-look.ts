@@ -2,12 +2,24 @@
 import { aftercareWorkflowId, donationWorkflowId } from '../../domain/ids.ts';
 import type { AuditSources } from './sources.ts';
 import type { AuditContext } from './check.ts';
-import { campaignChecks, chargeChecks, donationChecks, webhookChecks } from './checks/index.ts';
+import {
+  campaignChecks,
+  chargeChecks,
+  donationChecks,
+  suspenseChecks,
+  webhookChecks,
+} from './checks/index.ts';
 import { findAll, type Finding, type SubjectKind } from './finding.ts';
-import { gather, viewOfProvider, type ProviderView, type WorkflowView } from './gather.ts';
+import { askProvider, gather, viewOfProvider, type ProviderView, type WorkflowView } from './gather.ts';
 import { readCampaigns, recomputeTotals } from './load/campaigns.ts';
 import { readDonations } from './load/donations.ts';
-import { listAllPayments, PROVIDER_CLOCK_SLACK_MS, retrievePayments } from './load/provider.ts';
+import {
+  listAllPayments,
+  listReversalsOf,
+  PROVIDER_CLOCK_SLACK_MS,
+  retrievePayments,
+} from './load/provider.ts';
+import { readSuspense } from './load/suspense.ts';
 import { readOpenWebhooks } from './load/webhooks.ts';
 
 const PAGE_SIZE = 1_000;
@@ -25,15 +37,16 @@ export async function secondLook(
   ];
   const donations = ids('donation');
   const provider = await lookAtProvider(sources, donations, firstProvider);
-  const charges = await retrievePayments(sources.provider, ids('charge'));
+  const charges = await lookAtPayments(sources, [...ids('charge'), ...ids('suspense')]);
   const workflows = await lookAtWorkflows(sources, donations);
 
   const findings: Finding[] = [];
   const snapshot = await sources.databases.snapshot();
   try {
+    const openWebhooks = await readOpenWebhooks(snapshot);
     for (let start = 0; start < donations.length; start += PAGE_SIZE) {
       const page = donations.slice(start, start + PAGE_SIZE);
-      for (const donation of await gather(snapshot, { ids: page }, page, provider, workflows)) {
+      for (const donation of await gather(snapshot, { ids: page }, page, provider, workflows, openWebhooks)) {
         findings.push(...findAll(donationChecks, 'donation', donation.id, donation, context));
       }
     }
@@ -45,14 +58,23 @@ export async function secondLook(
       }
     }
     if (ids('webhook').length > 0) {
-      for (const event of await readOpenWebhooks(snapshot))
+      for (const event of openWebhooks)
         findings.push(...findAll(webhookChecks, 'webhook', event.eventId, event, context));
+    }
+    if (ids('suspense').length > 0) {
+      for (const rows of await readSuspense(snapshot)) {
+        const posted = { ...rows, provider: charges.byId.get(rows.providerPaymentId) ?? null };
+        findings.push(...findAll(suspenseChecks, 'suspense', posted.providerPaymentId, posted, context));
+      }
     }
   } finally {
     await snapshot.close();
   }
-  for (const payment of charges)
-    findings.push(...findAll(chargeChecks, 'charge', payment.id, payment, context));
+  for (const id of ids('charge')) {
+    const payment = charges.byId.get(id);
+    const charge = payment && { payment, refunds: charges.refunds.get(id) ?? [] };
+    if (charge !== undefined) findings.push(...findAll(chargeChecks, 'charge', id, charge, context));
+  }
   return findings;
 }
 
@@ -71,13 +93,19 @@ async function lookAtWorkflows(
   };
 }
 
+async function lookAtPayments({ provider }: AuditSources, ids: readonly string[]): Promise<ProviderView> {
+  const reversals = await listReversalsOf(provider, ids);
+  return viewOfProvider(await retrievePayments(provider, ids), reversals);
+}
+
 /** The payments that were listed for these donations and the ones our rows name now; for the rest the list's newest part. */
 async function lookAtProvider(
-  { provider, databases }: AuditSources,
+  sources: AuditSources,
   donations: readonly string[],
   first: ProviderView,
 ): Promise<ProviderView> {
-  if (donations.length > MAX_SINGLE_LOOKUPS) return viewOfProvider(await listAllPayments(provider, null));
+  const { provider, databases } = sources;
+  if (donations.length > MAX_SINGLE_LOOKUPS) return await askProvider(provider, null);
   if (donations.length === 0) return viewOfProvider([]);
   const snapshot = await databases.snapshot();
   let rows;
@@ -90,6 +118,7 @@ async function lookAtProvider(
   let unseenSince: Date | null = null;
   for (const id of donations) {
     const { request, payment } = rows.get(id) ?? {};
+    for (const { paymentId } of first.refunds.get(id) ?? []) if (paymentId !== null) known.add(paymentId);
     const payments = [
       ...(first.byDonation.get(id) ?? []).map((it) => it.id),
       payment?.providerPaymentId ?? [],
@@ -103,5 +132,8 @@ async function lookAtProvider(
     unseenSince === null
       ? []
       : await listAllPayments(provider, new Date(unseenSince.getTime() - PROVIDER_CLOCK_SLACK_MS));
-  return viewOfProvider([...listed, ...(await retrievePayments(provider, [...known]))]);
+  const asked = new Set(donations);
+  for (const { id, donationId } of listed) if (asked.has(donationId ?? '')) known.add(id);
+  const reversals = await listReversalsOf(provider, [...known]);
+  return viewOfProvider([...listed, ...(await retrievePayments(provider, [...known]))], reversals);
 }

@@ -1,3 +1,4 @@
+import { DEFAULT_POLICY } from '../../domain/donation.ts';
 import type { PaymentProvider } from '../../provider/port.ts';
 import type { Databases } from './load/databases.ts';
 import type { Workflows } from './load/workflows.ts';
@@ -12,6 +13,7 @@ export type AuditSources = {
 
 export type AuditOptions = {
   readonly settleMs: number;
+  readonly abandonAfterMs: number;
   /** Between the first look and the second. */
   readonly pauseMs: number;
   /** Donations per range. */
@@ -25,6 +27,7 @@ export type AuditOptions = {
 
 export const DEFAULT_OPTIONS: AuditOptions = {
   settleMs: 60_000,
+  abandonAfterMs: DEFAULT_POLICY.abandonAfterMs,
   pauseMs: 2_000,
   pageSize: 5_000,
   maxResults: 10_000,

@@ -18,16 +18,18 @@ export type Tally = {
 
 export function createTally(): Tally {
   const counts = { donations: 0, captured: 0, endedWithoutMoney: 0, inFlight: 0, newer: 0 };
-  const money = new Map<string, { capturedMinor: number; refundedMinor: number }>();
+  const money = new Map<string, { capturedMinor: number; refundedMinor: number; lostMinor: number }>();
   return {
     count: (donation, context) => {
       const { payment } = donation;
       counts.donations += 1;
       if (payment !== null && isCaptured(payment.state)) {
         counts.captured += 1;
-        const sum = money.get(payment.currency) ?? { capturedMinor: 0, refundedMinor: 0 };
+        const sum = money.get(payment.currency) ?? { capturedMinor: 0, refundedMinor: 0, lostMinor: 0 };
         sum.capturedMinor += payment.capturedMinor;
         sum.refundedMinor += payment.refundedMinor;
+        for (const { status, amountMinor } of donation.disputes)
+          if (status === 'lost') sum.lostMinor += amountMinor;
         money.set(payment.currency, sum);
       } else if (isFinal(donation)) counts.endedWithoutMoney += 1;
       if (isInFlight(donation, context)) counts.inFlight += 1;

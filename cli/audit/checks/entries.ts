@@ -1,6 +1,6 @@
 /** The increments of the campaign's totals: is everything counted that happened, once, and nothing else? */
 import { pledgedEntry, type TotalsEntry } from '../../../domain/totals.ts';
-import { isFinal, isInFlight, type DonationCheck } from '../check.ts';
+import { isInFlight, isMoving, type DonationCheck } from '../check.ts';
 import type { AppliedEntry, DonationSnapshot } from '../snapshot.ts';
 
 /** What should be applied in the end: the pledge, and what each transition stored. Unreadable ones are reported elsewhere. */
@@ -21,7 +21,7 @@ const entryMissing: DonationCheck = {
   meaning: 'Something happened to this donation that the campaign’s totals do not count.',
   fix: 'Run `careforall replay <id>`; addToTotals applies what is missing, once.',
   find: (donation, context) => {
-    if (!isFinal(donation) && isInFlight(donation, context)) return [];
+    if (isInFlight(donation, context) || isMoving(donation, context)) return [];
     const applied = new Set(donation.applied.map(({ entryId }) => entryId));
     return [...expectedEntries(donation).values()]
       .filter(({ entryId }) => !applied.has(entryId))

@@ -9,8 +9,12 @@ const EVENT_OF_CHANGE: Readonly<Record<string, string>> = {
   authorized: 'payment.authorized.v1',
   captured: 'payment.captured.v1',
   closed: 'payment.closed.v1',
-  refund: 'payment.refund_changed.v1',
-  dispute: 'payment.dispute_changed.v1',
+  'refund pending': 'refund.requested.v1',
+  'refund succeeded': 'refund.succeeded.v1',
+  'refund failed': 'refund.failed.v1',
+  'dispute opened': 'dispute.opened.v1',
+  'dispute won': 'dispute.won.v1',
+  'dispute lost': 'dispute.lost.v1',
 };
 const EVENT_OF_END: Readonly<Partial<Record<PaymentStatus, string>>> = {
   FAILED: 'donation.failed.v1',
@@ -20,18 +24,50 @@ const EVENT_OF_END: Readonly<Partial<Record<PaymentStatus, string>>> = {
   REFUNDED: 'donation.refunded.v1',
 };
 
-/** `service type version` of each event that must have been written in the transaction of its fact. */
-function expectedEvents({ pledge, transitions }: DonationSnapshot): string[] {
-  const events = transitions.map(({ version, change }) => {
-    const type: unknown =
-      typeof change === 'object' && change !== null ? Reflect.get(change, 'type') : undefined;
-    return `payments ${EVENT_OF_CHANGE[String(type)] ?? `(event of "${String(type)}")`} v${version}`;
+/** Of what a transition changed, and to what. */
+function nameOf(change: unknown): string {
+  if (typeof change !== 'object' || change === null) return 'nothing';
+  const type = String(Reflect.get(change, 'type'));
+  return type === 'refund' || type === 'dispute' ? `${type} ${String(Reflect.get(change, 'status'))}` : type;
+}
+
+/** `service type version` of each event that must have been written in the transaction of its change. */
+function eventsOfTransitions({ transitions }: DonationSnapshot): string[] {
+  return transitions.map(({ version, change }) => {
+    const name = nameOf(change);
+    return `payments ${EVENT_OF_CHANGE[name] ?? `(event of "${name}")`} v${version}`;
   });
-  if (pledge === null) return events;
-  events.push('donations donation.pledged.v1 v0');
-  const end = RANK[pledge.status] >= RANK.FAILED ? EVENT_OF_END[pledge.status] : undefined;
-  if (end !== undefined) events.push(`donations ${end} v${pledge.version}`);
-  return events;
+}
+
+/** The newest event of the pledge has to tell the status that it has; changes that leave the status are no news. */
+function missingEventsOfPledge({ pledge, outbox, transitions }: DonationSnapshot): string[] {
+  if (pledge === null) return [];
+  const told = outbox.filter(({ service, version }) => service === 'donations' && version <= pledge.version);
+  const missing = told.some(({ type }) => type === 'donation.pledged.v1')
+    ? []
+    : ['donations donation.pledged.v1 v0'];
+  const type = RANK[pledge.status] >= RANK.FAILED ? EVENT_OF_END[pledge.status] : undefined;
+  if (type === undefined) return missing;
+  const newest = Math.max(0, ...told.map(({ version }) => version));
+  const had = transitions.find(({ version }) => version === newest)?.toState;
+  // Both degrees of refunded have one type: which of them it told, its version says.
+  const sameDegree = type !== EVENT_OF_END.REFUNDED || had === pledge.status;
+  return sameDegree && told.some((row) => row.type === type && row.version === newest)
+    ? missing
+    : [...missing, `donations ${type} v${pledge.version}`];
+}
+
+const EVENT_OF_LATE_MONEY: Readonly<Record<string, string>> = {
+  kept: 'late_capture.kept.v1',
+  refunded: 'late_capture.refunded.v1',
+};
+
+/** It was decided at some version: there is one event of it, with the decision. */
+function missingEventOfLateMoney({ payment, outbox }: DonationSnapshot): string[] {
+  const type = EVENT_OF_LATE_MONEY[payment?.lateMoney ?? ''];
+  return type === undefined || outbox.some((row) => row.type === type)
+    ? []
+    : [`payments ${type} v${payment?.version ?? 0}`];
 }
 
 const label = ({ service, type, version }: OutboxRow): string => `${service} ${type} v${version}`;
@@ -43,9 +79,25 @@ const eventMissing: DonationCheck = {
   fix: 'Insert the outbox row in a reviewed migration; its id derives from aggregate, version and type.',
   find: (donation) => {
     const written = new Set(donation.outbox.map(label));
-    return expectedEvents(donation)
-      .filter((event) => !written.has(event))
-      .map((event) => `${event} was never written`);
+    return [
+      ...eventsOfTransitions(donation).filter((event) => !written.has(event)),
+      ...missingEventsOfPledge(donation),
+      ...missingEventOfLateMoney(donation),
+    ].map((event) => `${event} was never written`);
+  },
+};
+
+const eventUnexplained: DonationCheck = {
+  name: 'event-unexplained',
+  class: 'duplicate',
+  meaning: 'The outbox tells of a change of the payment that was never made, or tells of one twice.',
+  fix: 'Whoever heard it may have acted on it: find the writer, then tell them with a correcting event.',
+  find: (donation) => {
+    const expected = new Set(eventsOfTransitions(donation));
+    const late = EVENT_OF_LATE_MONEY[donation.payment?.lateMoney ?? ''];
+    const surplus = donation.outbox.filter((row) => row.service === 'payments' && !expected.has(label(row)));
+    const first = surplus.find(({ type }) => type === late);
+    return surplus.filter((row) => row !== first).map((row) => `${label(row)} comes from nowhere`);
   },
 };
 
@@ -122,6 +174,7 @@ const receiptDiffers: DonationCheck = {
 
 export const eventChecks: readonly DonationCheck[] = [
   eventMissing,
+  eventUnexplained,
   eventUnpublished,
   receiptMissing,
   receiptUnearned,

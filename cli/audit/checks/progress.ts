@@ -3,6 +3,7 @@ import { RANK } from '../../../domain/payment.ts';
 import { duration } from '../../text.ts';
 import { ageOf, isFinal, isOld, type DonationCheck, type WebhookCheck } from '../check.ts';
 import type { DonationSnapshot, WorkflowRun, WorkflowStatus } from '../snapshot.ts';
+import { LOOK } from './refunds.ts';
 
 const REPLAY = 'Once its cause is gone: `careforall replay <id>`; every step is found done.';
 const ENDED_BADLY: ReadonlySet<WorkflowStatus> = new Set(['FAILED', 'TERMINATED', 'TIMED_OUT', 'CANCELLED']);
@@ -17,9 +18,15 @@ const notFinished: DonationCheck = {
   find: (donation, context) => {
     const { request } = donation;
     if (request === null || isFinal(donation) || !isOld(request.acceptedAt, context)) return [];
+    if (waitsForSomebody(donation) && ageOf(request.acceptedAt, context) < context.abandonAfterMs) return [];
     return [`accepted ${duration(ageOf(request.acceptedAt, context))} ago; ${whereItIs(donation)}`];
   },
 };
+
+/** At the bank's page, or with a bank: the provider decides, or time does. */
+function waitsForSomebody({ payment }: DonationSnapshot): boolean {
+  return payment?.state === 'INITIATED' && payment.waitingFor !== null;
+}
 
 function whereItIs({ pledge, payment, workflow, operations }: DonationSnapshot): string {
   const parts = [
@@ -106,7 +113,12 @@ const workflowRunning: DonationCheck = {
     ) {
       findings.push(`donation still runs, pledge ${pledge.status} since ${pledge.updatedAt.toISOString()}`);
     }
-    if (aftercare?.status === 'RUNNING' && isOld(aftercare.startedAt, context)) {
+    // While a bank takes its time with a refund, aftercare waits for it.
+    if (
+      aftercare?.status === 'RUNNING' &&
+      isOld(aftercare.startedAt, context) &&
+      donation.refunds.every(({ status }) => status !== 'pending')
+    ) {
       findings.push(`aftercare runs since ${aftercare.startedAt.toISOString()}`);
     }
     return findings;
@@ -143,6 +155,78 @@ const needsReview: DonationCheck = {
   find: ({ payment }) => (payment?.needsReview == null ? [] : [payment.needsReview]),
 };
 
+const refundStuck: DonationCheck = {
+  name: 'refund-stuck',
+  class: 'stuck',
+  meaning: 'A refund was promised long ago, and the provider has not taken it.',
+  fix: 'Look where it waits with `careforall watch <id>`; when the provider answers, aftercare makes it by itself.',
+  find: ({ refunds, operations, commands }, context) => {
+    // What aftercare was not told yet, it cannot have made.
+    if (commands.some(({ service, deliveredAt }) => service === 'payments' && deliveredAt === null))
+      return [];
+    return refunds
+      .filter(
+        ({ status, providerRefundId, createdAt }) =>
+          status === 'pending' && providerRefundId === null && isOld(createdAt, context),
+      )
+      .map(({ id, amountMinor, createdAt }) => {
+        const asked = operations.findLast(({ refundId }) => refundId === id);
+        const how =
+          asked === undefined
+            ? 'never sent'
+            : `refund ${asked.n} unanswered after ${asked.attempts} attempts${asked.lastReason === null ? '' : ` (${asked.lastReason})`}`;
+        return `refund ${id} of ${amountMinor}, asked for ${duration(ageOf(createdAt, context))} ago: ${how}`;
+      });
+  },
+};
+
+const lateMoneyUndecided: DonationCheck = {
+  name: 'late-money-undecided',
+  class: 'stuck',
+  meaning: 'Money came after the donation had ended, and nobody has said whether it is kept or goes back.',
+  fix: LOOK,
+  find: ({ payment, request, transitions, disputes }, context) => {
+    if (payment === null || payment.capturedMinor === 0) return [];
+    const cancelled = request?.cancelRequestedAt != null && request.captureStartedAt === null;
+    const open = payment.lateMoney === 'undecided' || (payment.lateMoney === null && cancelled);
+    // A bank decides first.
+    if (!open || disputes.some(({ status }) => status === 'opened')) return [];
+    const captured = transitions.find(({ toState }) => toState === 'CAPTURED')?.at ?? payment.createdAt;
+    if (!isOld(captured, context)) return [];
+    return [
+      `captured at ${captured.toISOString()} after ${cancelled ? 'the donor’s cancel' : `it had ended as ${payment.closedAs ?? 'nothing'}`}`,
+    ];
+  },
+};
+
+const waitingForNobody: DonationCheck = {
+  name: 'waiting-for-nobody',
+  class: 'mismatch',
+  meaning: 'The donor is told that the payment waits, and it has gone on.',
+  fix: 'Clear it: `UPDATE payments SET waiting_for = NULL WHERE id = …`; every change of a payment should.',
+  find: ({ payment }) =>
+    payment?.waitingFor == null || payment.state === 'INITIATED'
+      ? []
+      : [`waits for ${payment.waitingFor}, and is ${payment.state}`],
+};
+
+const commandUndelivered: DonationCheck = {
+  name: 'command-undelivered',
+  class: 'stuck',
+  meaning: 'Something was decided, and the workflow that has to do it was not told.',
+  fix: 'See that Temporal and the API’s relay run (`npm start`); a parked one goes on with `UPDATE workflow_commands SET parked_at = NULL WHERE id = …`.',
+  find: ({ commands }, context) =>
+    commands
+      .filter(
+        ({ deliveredAt, parkedAt, createdAt }) =>
+          deliveredAt === null && (parkedAt !== null || isOld(createdAt, context)),
+      )
+      .map(
+        ({ service, type, createdAt, parkedAt, lastError }) =>
+          `${service} ${type} of ${createdAt.toISOString()} is ${parkedAt === null ? 'not delivered' : 'parked'}${lastError === null ? '' : `: ${lastError}`}`,
+      ),
+};
+
 const webhookStuck: WebhookCheck = {
   name: 'webhook-stuck',
   class: 'stuck',
@@ -175,5 +259,9 @@ export const progressChecks: readonly DonationCheck[] = [
   workflowRunning,
   resultDiffers,
   needsReview,
+  refundStuck,
+  lateMoneyUndecided,
+  waitingForNobody,
+  commandUndelivered,
 ];
 export const webhookChecks: readonly WebhookCheck[] = [webhookStuck, webhookParked];

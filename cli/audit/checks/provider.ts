@@ -1,19 +1,40 @@
 /** The provider's payments against ours: is all money that was taken ours to count, once, and is none held for nothing? */
 import { formatMoney, isCurrencyCode } from '../../../domain/money.ts';
-import type { ProviderPayment } from '../../../provider/port.ts';
+import type { ProviderPayment, ProviderRefund } from '../../../provider/port.ts';
 import { isCaptured, isInFlight, type ChargeCheck, type DonationCheck } from '../check.ts';
 import type { DonationSnapshot } from '../snapshot.ts';
 
-/** A payment that holds or has taken the donor's money. */
-export function isCharge({ status }: ProviderPayment): boolean {
-  return status === 'requires_capture' || status === 'succeeded';
+/** A payment that holds or has the donor's money; one that was given back whole has not. */
+export function isCharge(
+  { id, status, amountReceivedMinor }: ProviderPayment,
+  refunds: readonly ProviderRefund[],
+): boolean {
+  if (status === 'requires_capture') return true;
+  return status === 'succeeded' && givenBackMinor(refundsOn(id, refunds)) < amountReceivedMinor;
+}
+
+/** Refunds that say on which payment they are. */
+function refundsOn(paymentId: string, refunds: readonly ProviderRefund[]): ProviderRefund[] {
+  return refunds.filter((refund) => refund.paymentId === null || refund.paymentId === paymentId);
+}
+
+/** Given back, or promised to the donor's bank. */
+export function givenBackMinor(refunds: readonly ProviderRefund[]): number {
+  return refunds
+    .filter(({ status }) => status !== 'failed' && status !== 'canceled')
+    .reduce((sum, { amountMinor }) => sum + amountMinor, 0);
 }
 
 /** The provider's payment that our row names. */
-function oursAtProvider({ payment, provider }: DonationSnapshot): ProviderPayment | undefined {
+export function oursAtProvider({ payment, provider }: DonationSnapshot): ProviderPayment | undefined {
   return payment?.providerPaymentId == null
     ? undefined
     : provider.find(({ id }) => id === payment.providerPaymentId);
+}
+
+/** A person was asked to look at it already. */
+export function isReviewed({ payment }: DonationSnapshot, what: string): boolean {
+  return payment?.needsReview?.includes(what) === true;
 }
 
 export function money(amountMinor: number, currency: string): string {
@@ -28,8 +49,8 @@ const chargedTwice: DonationCheck = {
   class: 'duplicate',
   meaning: 'More than one payment at the provider holds or has taken money for one donation.',
   fix: 'Cancel or refund at the provider every payment but the one that `careforall watch <id>` shows as ours.',
-  find: ({ provider }) => {
-    const charges = provider.filter(isCharge);
+  find: ({ provider, providerRefunds }) => {
+    const charges = provider.filter((it) => isCharge(it, providerRefunds));
     return charges.length > 1 ? [`${charges.length} charges: ${charges.map(describe).join(', ')}`] : [];
   },
 };
@@ -41,7 +62,7 @@ const chargeUnknown: DonationCheck = {
     'The provider holds or has taken money for this donation with a payment that our books do not name.',
   fix: 'Find out who made it: book it through a redelivered webhook, or cancel or refund it at the provider.',
   find: (donation, context) => {
-    const { payment, provider } = donation;
+    const { payment, provider, providerRefunds } = donation;
     // The answer that tells us its id may still be on the way.
     if (payment?.providerPaymentId === null && isInFlight(donation, context)) return [];
     const named =
@@ -49,7 +70,7 @@ const chargeUnknown: DonationCheck = {
         ? 'we have no payment of that donation'
         : `ours is ${payment.providerPaymentId ?? 'without a provider id'}`;
     return provider
-      .filter((it) => isCharge(it) && it.id !== payment?.providerPaymentId)
+      .filter((it) => isCharge(it, providerRefunds) && it.id !== payment?.providerPaymentId)
       .map((it) => `${describe(it)}; ${named}`);
   },
 };
@@ -152,8 +173,8 @@ const chargeUnattributed: ChargeCheck = {
   class: 'missing',
   meaning: 'The provider holds or has taken money with a payment that names no donation at all.',
   fix: 'It was not made by this system: refund it, or keep other uses of the provider’s account apart from it.',
-  find: (payment) =>
-    isCharge(payment)
+  find: ({ payment, refunds }) =>
+    isCharge(payment, refunds)
       ? [
           `${describe(payment)} of ${payment.createdAt.toISOString()}, donation_id ${payment.donationId ?? 'not set'}`,
         ]

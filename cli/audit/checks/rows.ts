@@ -1,6 +1,7 @@
 /** The same donation in the databases of several services: does each have its part, and do the parts agree? */
 import { RANK } from '../../../domain/payment.ts';
-import { isFinal, isInFlight, type DonationCheck } from '../check.ts';
+import { isInFlight, isMoving, type DonationCheck } from '../check.ts';
+import type { DonationSnapshot } from '../snapshot.ts';
 import { isCharge, money } from './provider.ts';
 
 const requestMissing: DonationCheck = {
@@ -8,7 +9,7 @@ const requestMissing: DonationCheck = {
   class: 'missing',
   meaning: 'Work was done for a donation that nobody asked for: no accepted request has its id.',
   fix: 'Restore the row of donation_requests from a backup; without it the same key could charge again.',
-  find: ({ request, pledge, payment, applied, workflow, provider }) => {
+  find: ({ request, pledge, payment, applied, workflow, provider, providerRefunds }) => {
     if (request !== null) return [];
     const found = [
       pledge === null ? [] : `a pledge ${pledge.status}`,
@@ -17,7 +18,7 @@ const requestMissing: DonationCheck = {
       workflow === null ? [] : `a workflow ${workflow.status}`,
     ].flat();
     // What only the provider knows is reported as such, when it is money.
-    return found.length > 0 && !provider.some((it) => isCharge(it) && payment === null)
+    return found.length > 0 && !provider.some((it) => isCharge(it, providerRefunds) && payment === null)
       ? [`there is ${found.join(', ')}`]
       : [];
   },
@@ -85,11 +86,21 @@ const statusDiffers: DonationCheck = {
     const behind =
       pledge.version < payment.version &&
       RANK[payment.state] >= RANK.FAILED &&
-      (isFinal(donation) || !isInFlight(donation, context));
+      !isInFlight(donation, context) &&
+      !isMoving(donation, context) &&
+      (pledge.status !== payment.state || !hasWork(donation));
     if (!ahead && !differs && !behind) return [];
     return [`pledge ${pledge.status} v${pledge.version}, payment ${payment.state} v${payment.version}`];
   },
 };
+
+/** What its workflow has still to be told, or to make: the pledge follows when that is done. */
+function hasWork({ commands, refunds }: DonationSnapshot): boolean {
+  return (
+    commands.some(({ deliveredAt }) => deliveredAt === null) ||
+    refunds.some(({ status, providerRefundId }) => status === 'pending' && providerRefundId === null)
+  );
+}
 
 export const rowChecks: readonly DonationCheck[] = [
   requestMissing,

@@ -50,4 +50,21 @@ const campaignEventMissing: CampaignCheck = {
   },
 };
 
-export const totalsChecks: readonly CampaignCheck[] = [totalsDiffer, totalsMissing, campaignEventMissing];
+const payableDiffers: CampaignCheck = {
+  name: 'payable-differs',
+  class: 'mismatch',
+  meaning: 'What the ledger owes a campaign is not what its totals count for the same donations.',
+  atOnce: true,
+  fix: 'Each donation is right in itself, so their sum must be: compare `campaign_payable` with captured − refunded − lost per donation of <id>.',
+  find: ({ payable: { ledgerMinor, countedMinor } }) =>
+    ledgerMinor === countedMinor
+      ? []
+      : [`the ledger owes ${ledgerMinor}, captured − refunded − lost disputes are ${countedMinor}`],
+};
+
+export const totalsChecks: readonly CampaignCheck[] = [
+  totalsDiffer,
+  payableDiffers,
+  totalsMissing,
+  campaignEventMissing,
+];

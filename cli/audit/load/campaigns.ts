@@ -1,6 +1,12 @@
 /** Campaigns with their totals, and those totals added up again from the entries that pass by. */
-import { applyEntry, EMPTY_TOTALS, type Totals, type TotalsEntryKind } from '../../../domain/totals.ts';
-import type { AppliedEntry, CampaignSnapshot, OutboxRow } from '../snapshot.ts';
+import {
+  applyEntry,
+  EMPTY_TOTALS,
+  raisedMinor,
+  type Totals,
+  type TotalsEntryKind,
+} from '../../../domain/totals.ts';
+import type { AppliedEntry, CampaignSnapshot, DonationSnapshot, OutboxRow } from '../snapshot.ts';
 import type { Snapshot } from './databases.ts';
 import { outbox } from './donations.ts';
 
@@ -18,13 +24,17 @@ const MAX_REFUSED = 100;
 export type Recomputation = {
   /** Adds all entries of one donation; the order of donations does not matter, that of their versions does. */
   add(entries: readonly AppliedEntry[]): void;
+  /** Adds what ledger and entries say of a donation that is right in itself. */
+  compare(donation: DonationSnapshot): void;
   totalsOf(campaignId: string): Totals;
+  payableOf(campaignId: string): CampaignSnapshot['payable'];
   refusedOf(campaignId: string): readonly string[];
 };
 
 export function recomputeTotals(): Recomputation {
   const totals = new Map<string, Totals>();
   const refused = new Map<string, string[]>();
+  const payable = new Map<string, { ledgerMinor: number; countedMinor: number }>();
   return {
     add: (entries) => {
       const inOrder = entries.toSorted((a, b) => rankOf(a) - rankOf(b));
@@ -39,7 +49,18 @@ export function recomputeTotals(): Recomputation {
         }
       }
     },
+    compare: ({ payment, ledger, applied }) => {
+      if (payment === null) return;
+      const sum = payable.get(payment.campaignId) ?? { ledgerMinor: 0, countedMinor: 0 };
+      for (const { account, amountMinor } of ledger)
+        if (account === 'campaign_payable') sum.ledgerMinor -= amountMinor;
+      sum.countedMinor += raisedMinor(
+        applied.toSorted((a, b) => rankOf(a) - rankOf(b)).reduce(applyEntry, EMPTY_TOTALS),
+      );
+      payable.set(payment.campaignId, sum);
+    },
     totalsOf: (campaignId) => totals.get(campaignId) ?? EMPTY_TOTALS,
+    payableOf: (campaignId) => payable.get(campaignId) ?? { ledgerMinor: 0, countedMinor: 0 },
     refusedOf: (campaignId) => refused.get(campaignId) ?? [],
   };
 }
@@ -106,6 +127,7 @@ export async function readCampaigns(
           },
     recomputed: recomputation.totalsOf(row.id),
     refusedEntries: recomputation.refusedOf(row.id),
+    payable: recomputation.payableOf(row.id),
     outbox: byCampaign.get(row.id) ?? [],
   }));
 }

@@ -3,9 +3,11 @@ import type { QueryResultRow } from 'pg';
 import type { Service } from '../../../platform/migrate.ts';
 import type {
   AppliedEntry,
+  CommandRow,
   DisputeRow,
   DonationSnapshot,
   LedgerLine,
+  NoticeRow,
   OperationRow,
   OutboxRow,
   PaymentRow,
@@ -23,7 +25,12 @@ export type Slice =
   | { readonly ids: readonly string[] };
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer Item)[] ? Item[] : T[K] };
-export type DonationRows = Mutable<Omit<DonationSnapshot, 'provider' | 'workflow' | 'aftercare'>>;
+export type DonationRows = Mutable<
+  Omit<
+    DonationSnapshot,
+    'provider' | 'providerRefunds' | 'providerDisputes' | 'openEvents' | 'workflow' | 'aftercare'
+  >
+>;
 
 type Row<T> = T & { readonly donationId: string };
 
@@ -40,7 +47,8 @@ const TABLES = {
     service: 'donations',
     idColumn: 'id',
     select: `SELECT id AS "donationId", campaign_id AS "campaignId", amount AS "amountMinor", currency, accepted_at AS "acceptedAt",
-      started_at AS "startedAt", parked_at AS "parkedAt", last_error AS "lastError" FROM donation_requests`,
+      started_at AS "startedAt", cancel_requested_at AS "cancelRequestedAt", capture_started_at AS "captureStartedAt",
+      parked_at AS "parkedAt", last_error AS "lastError" FROM donation_requests`,
   },
   pledges: {
     service: 'donations',
@@ -51,14 +59,15 @@ const TABLES = {
   payments: {
     service: 'payments',
     idColumn: 'id',
-    select: `SELECT id AS "donationId", campaign_id AS "campaignId", provider_payment_id AS "providerPaymentId", amount AS "amountMinor",
-      currency, state, authorized, closed_as AS "closedAs", closed_code AS "closedCode", captured AS "capturedMinor",
-      refunded AS "refundedMinor", version, needs_review AS "needsReview", created_at AS "createdAt" FROM payments`,
+    select: `SELECT id AS "donationId", campaign_id AS "campaignId", provider_payment_id AS "providerPaymentId",
+      provider_charge_id AS "providerChargeId", amount AS "amountMinor", currency, state, authorized, closed_as AS "closedAs", closed_code AS "closedCode", captured AS "capturedMinor",
+      refunded AS "refundedMinor", reserved AS "reservedMinor", fee AS "feeMinor", fee_currency AS "feeCurrency",
+      waiting_for AS "waitingFor", late_money AS "lateMoney", version, needs_review AS "needsReview", created_at AS "createdAt" FROM payments`,
   },
   operations: {
     service: 'payments',
     idColumn: 'payment_id',
-    select: `SELECT payment_id AS "donationId", operation, n, attempts, last_reason AS "lastReason", started_at AS "startedAt",
+    select: `SELECT payment_id AS "donationId", operation, n, refund_id AS "refundId", attempts, last_reason AS "lastReason", started_at AS "startedAt",
       answered_at AS "answeredAt" FROM payment_operations`,
     order: 'payment_id, started_at',
   },
@@ -72,17 +81,34 @@ const TABLES = {
   refunds: {
     service: 'payments',
     idColumn: 'payment_id',
-    select: `SELECT payment_id AS "donationId", provider_refund_id AS "providerRefundId", amount AS "amountMinor", status FROM refunds`,
+    select: `SELECT payment_id AS "donationId", id, provider_refund_id AS "providerRefundId", amount AS "amountMinor", status,
+      requested_by AS "requestedBy", failure_code AS "failureCode", created_at AS "createdAt" FROM refunds`,
+    order: 'payment_id, created_at, id',
   },
   disputes: {
     service: 'payments',
     idColumn: 'payment_id',
-    select: `SELECT payment_id AS "donationId", provider_dispute_id AS "providerDisputeId", amount AS "amountMinor", status FROM disputes`,
+    select: `SELECT payment_id AS "donationId", id, provider_dispute_id AS "providerDisputeId", amount AS "amountMinor", status FROM disputes`,
   },
   ledger: {
     service: 'payments',
     idColumn: 'payment_id',
     select: `SELECT payment_id AS "donationId", posting_id AS "postingId", account, amount AS "amountMinor", currency FROM ledger_entries`,
+  },
+  donationCommands: {
+    service: 'donations',
+    idColumn: 'donation_id',
+    select: commands('donations', 'donation_id'),
+  },
+  paymentCommands: {
+    service: 'payments',
+    idColumn: 'payment_id',
+    select: commands('payments', 'payment_id'),
+  },
+  notices: {
+    service: 'notifications',
+    idColumn: 'donation_id',
+    select: `SELECT donation_id AS "donationId", message_id AS "messageId", kind, amount AS "amountMinor", currency FROM notices`,
   },
   receipts: {
     service: 'notifications',
@@ -113,7 +139,7 @@ export async function nextRange(
 export async function readDonations(snapshot: Snapshot, slice: Slice): Promise<Map<string, DonationRows>> {
   const donations = new Map<string, DonationRows>();
   const of = (id: string): DonationRows => {
-    const known = donations.get(id) ?? empty(id);
+    const known = donations.get(id) ?? emptyRows(id);
     donations.set(id, known);
     return known;
   };
@@ -129,6 +155,7 @@ export async function readDonations(snapshot: Snapshot, slice: Slice): Promise<M
   const donationsService = async (): Promise<void> => {
     for (const row of await read<RequestRow>(TABLES.requests)) of(row.donationId).request = row;
     for (const row of await read<PledgeRow>(TABLES.pledges)) of(row.donationId).pledge = row;
+    for (const row of await read<CommandRow>(TABLES.donationCommands)) of(row.donationId).commands.push(row);
     for (const row of await read<OutboxRow>(outboxOf('donations'))) of(row.donationId).outbox.push(row);
   };
   const paymentsService = async (): Promise<void> => {
@@ -138,16 +165,18 @@ export async function readDonations(snapshot: Snapshot, slice: Slice): Promise<M
     for (const row of await read<RefundRow>(TABLES.refunds)) of(row.donationId).refunds.push(row);
     for (const row of await read<DisputeRow>(TABLES.disputes)) of(row.donationId).disputes.push(row);
     for (const row of await read<LedgerLine>(TABLES.ledger)) of(row.donationId).ledger.push(row);
+    for (const row of await read<CommandRow>(TABLES.paymentCommands)) of(row.donationId).commands.push(row);
     for (const row of await read<OutboxRow>(outboxOf('payments'))) of(row.donationId).outbox.push(row);
   };
-  const receipts = async (): Promise<void> => {
+  const notifications = async (): Promise<void> => {
     for (const row of await read<ReceiptRow>(TABLES.receipts)) of(row.donationId).receipt = row;
+    for (const row of await read<NoticeRow>(TABLES.notices)) of(row.donationId).notices.push(row);
   };
   const applied = async (): Promise<void> => {
     for (const entry of await readAppliedEntries(snapshot, slice)) of(ownerOf(entry)).applied.push(entry);
   };
 
-  await Promise.all([donationsService(), paymentsService(), receipts(), applied()]);
+  await Promise.all([donationsService(), paymentsService(), notifications(), applied()]);
   return donations;
 }
 
@@ -193,7 +222,12 @@ export function outbox(service: OutboxRow['service']): string {
     parked_at AS "parkedAt", last_error AS "lastError" FROM outbox_events`;
 }
 
-function empty(id: string): DonationRows {
+function commands(service: CommandRow['service'], idColumn: string): string {
+  return `SELECT ${idColumn} AS "donationId", '${service}' AS service, id, type, created_at AS "createdAt", delivered_at AS "deliveredAt",
+    parked_at AS "parkedAt", last_error AS "lastError" FROM workflow_commands`;
+}
+
+export function emptyRows(id: string): DonationRows {
   return {
     id,
     request: null,
@@ -207,5 +241,7 @@ function empty(id: string): DonationRows {
     applied: [],
     outbox: [],
     receipt: null,
+    notices: [],
+    commands: [],
   };
 }

@@ -1,6 +1,14 @@
-/** The provider's payments, as its public API tells them. */
+/** The provider's payments, refunds and disputes, as its public API tells them. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { PaymentProvider, ProviderPayment, UnknownAnswer } from '../../../provider/port.ts';
+import type {
+  MoneyBackListPage,
+  PaymentProvider,
+  ProviderDispute,
+  ProviderPageAnswer,
+  ProviderPayment,
+  ProviderRefund,
+  UnknownAnswer,
+} from '../../../provider/port.ts';
 import { CommandProblem } from '../../problem.ts';
 
 /** A payment is created after its request, and the provider's clock may still be behind ours. */
@@ -31,6 +39,58 @@ export async function listAllPayments(
     payments.push(...page.payments);
     if (page.nextCursor === null) return payments;
     startingAfter = page.nextCursor;
+  }
+}
+
+export type ProviderReversals = {
+  readonly refunds: readonly ProviderRefund[];
+  readonly disputes: readonly ProviderDispute[];
+};
+
+/** Every refund and dispute, or those created from `createdFrom` on: none is older than its payment. */
+export async function listAllReversals(
+  provider: PaymentProvider,
+  createdFrom: Date | null,
+): Promise<ProviderReversals> {
+  return await listReversals(provider, createdFrom === null ? {} : { createdFrom });
+}
+
+/** Those of these payments. */
+export async function listReversalsOf(
+  provider: PaymentProvider,
+  paymentIds: readonly string[],
+): Promise<ProviderReversals> {
+  const found = await eachOf(paymentIds, CONCURRENT_LOOKUPS, async (paymentId) => [
+    await listReversals(provider, { paymentId }),
+  ]);
+  return {
+    refunds: found.flatMap(({ refunds }) => refunds),
+    disputes: found.flatMap(({ disputes }) => disputes),
+  };
+}
+
+async function listReversals(
+  provider: PaymentProvider,
+  which: Pick<MoneyBackListPage, 'createdFrom' | 'paymentId'>,
+): Promise<ProviderReversals> {
+  return {
+    refunds: await everyPage('list its refunds', (page) => provider.listRefunds({ ...which, ...page })),
+    disputes: await everyPage('list its disputes', (page) => provider.listDisputes({ ...which, ...page })),
+  };
+}
+
+async function everyPage<Item>(
+  what: string,
+  ask: (page: MoneyBackListPage) => Promise<ProviderPageAnswer<Item>>,
+): Promise<Item[]> {
+  const items: Item[] = [];
+  let page: MoneyBackListPage = { limit: PAGE_SIZE };
+  for (;;) {
+    const asked = page;
+    const answer = await answered(what, () => ask(asked));
+    items.push(...answer.items);
+    if (answer.nextCursor === null) return items;
+    page = { limit: PAGE_SIZE, startingAfter: answer.nextCursor };
   }
 }
 

@@ -1,39 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { applyEvents } from '../../../activities/payments/book/facts.ts';
-import { lockPayment } from '../../../activities/payments/book/payment.ts';
 import { donationWorkflowId } from '../../../domain/ids.ts';
-import type { PaymentEvent } from '../../../domain/payment.ts';
 import { transaction } from '../../../platform/postgres.ts';
 import {
   accept,
   authorize,
+  believe,
   capture,
   complete,
   found,
   isolatedPlatform,
+  providerIdOf,
   publishAll,
   runAudit,
 } from './platform.ts';
 
 const platform = isolatedPlatform();
-
-/** What a wrong program would write: the payment believes it, and nobody else was asked. */
-async function believe(donationId: string, event: PaymentEvent): Promise<void> {
-  await transaction(platform.pools.payments, async (client) => {
-    const payment = await lockPayment(client, donationId);
-    if (payment === null) throw new Error('no payment');
-    await applyEvents(client, payment, [event], { text: 'operation:capture:1' });
-  });
-}
-
-async function providerIdOf(donationId: string): Promise<string> {
-  const { rows } = await platform.pools.payments.query<{ id: string }>(
-    'SELECT provider_payment_id AS id FROM payments WHERE id = $1',
-    [donationId],
-  );
-  return rows[0]?.id ?? '';
-}
 
 /** Everything a saga does at its end, from the payment as it is. */
 async function settle(donationId: string): Promise<void> {
@@ -199,19 +181,22 @@ describe('an audit of a spoilt system', () => {
     },
     'a capture that only the provider knows': async () => {
       const { donationId } = await authorize(platform);
-      await platform.provider.capturePayment(await providerIdOf(donationId), `${donationId}:capture:1`);
+      await platform.provider.capturePayment(
+        await providerIdOf(platform, donationId),
+        `${donationId}:capture:1`,
+      );
       platform.runs.set(donationWorkflowId(donationId), aRun('RUNNING'));
       return [`capture-unbooked ${donationId}`, `not-finished ${donationId}`];
     },
     'a capture that the provider never made': async () => {
       const { donationId } = await authorize(platform);
-      await believe(donationId, { type: 'captured', amountMinor: 2_500 });
+      await believe(platform, donationId, { type: 'captured', amountMinor: 2_500 });
       await settle(donationId);
       return [`capture-unproven ${donationId}`];
     },
     'a failure whose authorization is still held': async () => {
       const { donationId } = await authorize(platform);
-      await believe(donationId, { type: 'released', code: 'abandoned' });
+      await believe(platform, donationId, { type: 'released', code: 'abandoned' });
       await settle(donationId);
       return [`authorization-unreleased ${donationId}`];
     },
@@ -258,23 +243,29 @@ describe('an audit of a spoilt system', () => {
       );
       return [`pledge-missing ${donationId}`, `request-missing ${donationId}`];
     },
-    'a capture that is neither in the ledger nor announced, with entries of its own': async () => {
-      const { donationId } = await authorize(platform);
-      await platform.provider.capturePayment(await providerIdOf(donationId), `${donationId}:capture:1`);
-      await transaction(platform.pools.payments, async (client) => {
-        await client.query(
-          `UPDATE payments SET state = 'CAPTURED', captured = 2500, version = 2 WHERE id = $1`,
-          [donationId],
+    'a capture that is neither in the ledger nor announced, with entries of its own and without its fee':
+      async () => {
+        const { donationId } = await authorize(platform);
+        await platform.provider.capturePayment(
+          await providerIdOf(platform, donationId),
+          `${donationId}:capture:1`,
         );
-        await client.query(
-          `INSERT INTO payment_transitions (payment_id, version, from_state, to_state, change, entries, cause)
+        await transaction(platform.pools.payments, async (client) => {
+          await client.query(
+            `UPDATE payments SET state = 'CAPTURED', captured = 2500, version = 2 WHERE id = $1`,
+            [donationId],
+          );
+          await client.query(
+            `INSERT INTO payment_transitions (payment_id, version, from_state, to_state, change, entries, cause)
            VALUES ($1, 2, 'AUTHORIZED', 'CAPTURED', '{"type":"captured","amountMinor":2500}', '[]', 'operation:capture:1')`,
-          [donationId],
+            [donationId],
+          );
+        });
+        await settle(donationId);
+        return ['entries-wrong', 'event-missing', 'fee-differs', 'ledger-differs'].map(
+          (check) => `${check} ${donationId}`,
         );
-      });
-      await settle(donationId);
-      return [`entries-wrong ${donationId}`, `event-missing ${donationId}`, `ledger-differs ${donationId}`];
-    },
+      },
     'an event that was cleaned away': async () => {
       const { donationId } = await capture(platform);
       await publishAll(platform);

@@ -1,11 +1,14 @@
 // A platform without its processes: real databases, the real provider simulator, and the activities called in the order
 // in which the workflow calls them. Nothing runs on its own, so that a test can leave out a step, or spoil one.
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { Pool } from 'pg';
 import { afterAll, beforeAll } from 'vitest';
 import { createCampaignActivities } from '../../../activities/campaigns/index.ts';
 import { createDonationActivities } from '../../../activities/donations/index.ts';
+import { applyEvents } from '../../../activities/payments/book/facts.ts';
+import { lockPayment } from '../../../activities/payments/book/payment.ts';
 import { createPaymentActivities } from '../../../activities/payments/index.ts';
+import { createRefundStore } from '../../../api/payments/refunds.ts';
 import { audit } from '../../../cli/audit/audit.ts';
 import { openDatabases, type Databases } from '../../../cli/audit/load/databases.ts';
 import type { Workflows } from '../../../cli/audit/load/workflows.ts';
@@ -13,20 +16,23 @@ import type { Report } from '../../../cli/audit/report.ts';
 import { DEFAULT_OPTIONS, type AuditOptions } from '../../../cli/audit/sources.ts';
 import type { WorkflowRun } from '../../../cli/audit/snapshot.ts';
 import { donationWorkflowId } from '../../../domain/ids.ts';
-import type { PaymentStatus } from '../../../domain/payment.ts';
+import type { PaymentEvent, PaymentStatus } from '../../../domain/payment.ts';
 import { pledgedEntry } from '../../../domain/totals.ts';
-import { createPool } from '../../../platform/postgres.ts';
+import { createPool, transaction } from '../../../platform/postgres.ts';
 import type { Service } from '../../../platform/migrate.ts';
 import { createRateTokens } from '../../../platform/rate-tokens.ts';
 import type { PaymentProvider } from '../../../provider/port.ts';
 import { createStripeProvider } from '../../../provider/stripe/adapter.ts';
 import type { Activities, PaymentOrder } from '../../../workflows/ports.ts';
 import { SECRET_KEY, startSimulator, type SimulatorProcess } from '../../contract/start-simulator.ts';
+import type { ProviderActs } from '../../harness/provider-acts.ts';
 import { isolatedDatabases } from '../database/isolated-databases.ts';
 
 export type Platform = {
   readonly pools: Record<Service, Pool>;
   readonly provider: PaymentProvider;
+  /** What banks, donors and people at the provider's dashboard do. */
+  readonly acts: ProviderActs;
   readonly databases: Databases;
   readonly activities: Activities;
   /** What Temporal would say: the newest run of each workflow. */
@@ -62,6 +68,7 @@ export function isolatedPlatform(): Platform {
     Object.assign(platform, {
       pools,
       provider,
+      acts: simulator,
       databases: openDatabases(urls),
       activities: {
         ...createDonationActivities({ ...shared, pool: pools.donations }),
@@ -158,12 +165,101 @@ export async function complete(
   }
 }
 
+/** What relay and consumer of notices do with all that is not published. */
 export async function publishAll({ pools }: Platform): Promise<void> {
+  await tell(pools);
   for (const service of ['donations', 'payments', 'campaigns'] as const) {
     await pools[service].query(
       'UPDATE outbox_events SET processed = true, processed_at = now() WHERE NOT processed',
     );
   }
+}
+
+const TOLD = /^(refund\.(succeeded|failed)|dispute\.|late_capture\.)/;
+
+async function tell({ payments, notifications }: Platform['pools']): Promise<void> {
+  const { rows } = await payments.query<{
+    id: string;
+    donation: string;
+    type: string;
+    payload: { campaignId: string; amount: number; currency: string };
+  }>('SELECT id, aggregate_id AS donation, type, payload FROM outbox_events WHERE NOT processed');
+  for (const { id, donation, type, payload } of rows.filter((row) => TOLD.test(row.type))) {
+    await notifications.query('INSERT INTO inbox_messages (message_id, type) VALUES ($1, $2)', [id, type]);
+    await notifications.query(
+      `INSERT INTO notices (message_id, donation_id, campaign_id, audience, kind, amount, currency) VALUES ($1, $2, $3, 'donor', $4, $5, $6)`,
+      [id, donation, payload.campaignId, type.replace(/\.v1$/, ''), payload.amount, payload.currency],
+    );
+  }
+}
+
+/** What a wrong program would write: the payment believes it, and nobody else was asked. */
+export async function believe({ pools }: Platform, donationId: string, event: PaymentEvent): Promise<void> {
+  await transaction(pools.payments, async (client) => {
+    const payment = await lockPayment(client, donationId);
+    if (payment === null) throw new Error('no payment');
+    await applyEvents(client, payment, [event], { text: 'operation:capture:1' });
+  });
+}
+
+export async function providerIdOf({ pools }: Platform, donationId: string): Promise<string> {
+  const { rows } = await pools.payments.query<{ id: string }>(
+    'SELECT provider_payment_id AS id FROM payments WHERE id = $1',
+    [donationId],
+  );
+  return rows[0]?.id ?? '';
+}
+
+/** As the API decides it; the relay has told aftercare of it, unless `told` is false. */
+export async function askForRefund(
+  { pools }: Platform,
+  donationId: string,
+  amountMinor: number | undefined,
+  told = true,
+): Promise<string> {
+  const answer = await createRefundStore(pools.payments, noop).ask({
+    donationId,
+    scope: 'operator',
+    idempotencyKey: randomUUID(),
+    fingerprint: createHash('sha256').digest(),
+    amountMinor,
+    currency: undefined,
+    reason: undefined,
+    requestedBy: 'operator',
+  });
+  if (answer.kind === 'refused') throw new Error(answer.code);
+  if (told)
+    await pools.payments.query(
+      'UPDATE workflow_commands SET delivered_at = now() WHERE payment_id = $1 AND delivered_at IS NULL',
+      [donationId],
+    );
+  return answer.refund.id;
+}
+
+/** What aftercare does: whatever is written down to be done, then totals and pledge follow. `look` asks the provider first. */
+export async function aftercare(
+  { activities, pools }: Platform,
+  order: PaymentOrder,
+  { look = false, counted = true }: { readonly look?: boolean; readonly counted?: boolean } = {},
+): Promise<void> {
+  const { donationId } = order;
+  if (look) await activities.look(donationId);
+  for (let rounds = 0; rounds < 2; rounds += 1) {
+    for (const refundId of (await activities.currentPayment(order)).refundsToMake)
+      await activities.makeRefund({ donationId, refundId });
+    const claimed = await activities.claimCapture({ donationId, authorizedVersion: null });
+    const { lateMoneyUndecided } = await activities.currentPayment(order);
+    if (!claimed) await activities.settleLateMoney({ donationId, keep: false, reason: 'cancelled_by_donor' });
+    else if (lateMoneyUndecided)
+      await activities.settleLateMoney({ donationId, keep: true, reason: 'late_capture' });
+  }
+  await pools.payments.query(
+    'UPDATE workflow_commands SET delivered_at = now() WHERE payment_id = $1 AND delivered_at IS NULL',
+    [donationId],
+  );
+  const { status, version, failureCode, entries } = await activities.currentPayment(order);
+  if (counted) await activities.addToTotals(entries);
+  await activities.recordOutcome({ donationId, status, version, failureCode });
 }
 
 /** Without mercy for what is young: nothing runs here that could still finish it. */

@@ -3,6 +3,7 @@ import type { AuditContext } from '../../../cli/audit/check.ts';
 import { donationChecks } from '../../../cli/audit/checks/index.ts';
 import { findAll } from '../../../cli/audit/finding.ts';
 import type { DonationSnapshot, WorkflowRun } from '../../../cli/audit/snapshot.ts';
+import { healthyMoneyBack, moneyBackCases } from './money-back-cases.ts';
 import {
   aCapturedDonation,
   aContext,
@@ -87,34 +88,7 @@ describe('a healthy donation has no findings', () => {
       receipt: clean.receipt,
       provider: clean.provider,
     }),
-    'partially refunded': aCapturedDonation({
-      pledge: { ...pledge, status: 'PARTIALLY_REFUNDED', version: 3 },
-      payment: aPayment({ state: 'PARTIALLY_REFUNDED', refundedMinor: 1_000, version: 3 }),
-      transitions: [
-        ...clean.transitions,
-        {
-          version: 3,
-          fromState: 'CAPTURED',
-          toState: 'PARTIALLY_REFUNDED',
-          change: { type: 'refund', refundId: 're_1', amountMinor: 1_000, status: 'succeeded' },
-          entries: [{ ...capturedEntry, entryId: `${ID}:3:refunded`, kind: 'refunded', amountMinor: 1_000 }],
-          at: THEN,
-        },
-      ],
-      refunds: [
-        { providerRefundId: 're_1', amountMinor: 1_000, status: 'succeeded' },
-        { providerRefundId: null, amountMinor: 500, status: 'pending' },
-      ],
-      applied: [
-        ...clean.applied,
-        { ...capturedEntry, entryId: `${ID}:3:refunded`, kind: 'refunded', amountMinor: 1_000 },
-      ],
-      outbox: [
-        ...clean.outbox,
-        anEvent('donations', 'donation.refunded.v1', 3),
-        anEvent('payments', 'payment.refund_changed.v1', 3),
-      ],
-    }),
+    ...healthyMoneyBack,
   };
   it.each(Object.entries(healthy))('%s', (_name, donation) => {
     expect(findAll(donationChecks, 'donation', donation.id, donation, aContext())).toEqual([]);
@@ -253,7 +227,7 @@ describe('each discrepancy is found by its check, and by no other', () => {
     [
       'a captured amount that no transition proves',
       { ...clean, payment: aPayment({ capturedMinor: 2_400 }) },
-      ['amount-differs', 'transitions-differ', 'ledger-differs'],
+      ['amount-differs', 'transitions-differ'],
     ],
     [
       'a transition left out',
@@ -288,16 +262,6 @@ describe('each discrepancy is found by its check, and by no other', () => {
       ['transitions-differ'],
     ],
     [
-      'a refund that no transition tells of',
-      { ...clean, refunds: [{ providerRefundId: 're_1', amountMinor: 100, status: 'succeeded' }] },
-      ['reversals-differ'],
-    ],
-    [
-      'a lost dispute that no transition tells of',
-      { ...clean, disputes: [{ providerDisputeId: 'dp_1', amountMinor: 100, status: 'lost' }] },
-      ['reversals-differ'],
-    ],
-    [
       'a transition with the wrong totals entry',
       {
         ...clean,
@@ -318,7 +282,7 @@ describe('each discrepancy is found by its check, and by no other', () => {
       },
       ['posting-unbalanced'],
     ],
-    ['a capture that is not in the ledger', { ...clean, ledger: [] }, ['ledger-differs']],
+    ['a capture that is not in the ledger', { ...clean, ledger: clean.ledger.slice(2) }, ['ledger-differs']],
     [
       'a capture booked twice',
       {
@@ -458,6 +422,7 @@ describe('each discrepancy is found by its check, and by no other', () => {
       { ...clean, payment: aPayment({ needsReview: 'amount 1, pledged 2500' }) },
       ['needs-review'],
     ],
+    ...moneyBackCases,
   ];
   it.each(cases)('%s', (_name, donation, checks) => {
     expect(checksThatFind(donation).toSorted()).toEqual(checks.toSorted());

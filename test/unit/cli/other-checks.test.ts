@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { allChecks, campaignChecks, chargeChecks, webhookChecks } from '../../../cli/audit/checks/index.ts';
+import {
+  allChecks,
+  campaignChecks,
+  chargeChecks,
+  suspenseChecks,
+  webhookChecks,
+} from '../../../cli/audit/checks/index.ts';
 import { findAll } from '../../../cli/audit/finding.ts';
 import { viewOfProvider } from '../../../cli/audit/gather.ts';
 import { recomputeTotals } from '../../../cli/audit/load/campaigns.ts';
@@ -8,11 +14,16 @@ import {
   aCampaign,
   aContext,
   anEvent,
+  aProviderDispute,
   aProviderPayment,
+  aProviderRefund,
+  aReversedDonation,
   aWebhook,
   CAMPAIGN,
   ID,
+  inSuspense,
   JUST_NOW,
+  posting,
 } from './snapshots.ts';
 
 const ofCampaign = (campaign: CampaignSnapshot): string[] =>
@@ -47,6 +58,12 @@ describe('campaigns', () => {
 
   it('totals whose newest version was never announced are found', () => {
     expect(ofCampaign({ ...clean, outbox: clean.outbox.slice(0, 1) })).toEqual(['campaign-event-missing']);
+  });
+
+  it('a ledger that owes it another sum than its totals count is found', () => {
+    expect(ofCampaign({ ...clean, payable: { ledgerMinor: 2_500, countedMinor: 2_400 } })).toEqual([
+      'payable-differs',
+    ]);
   });
 
   it('an event that waits is found', () => {
@@ -90,6 +107,12 @@ describe('adding entries up again', () => {
     });
   });
 
+  it('ledger and entries of a donation are added up for its campaign', () => {
+    const recomputation = recomputeTotals();
+    recomputation.compare(aReversedDonation());
+    expect(recomputation.payableOf(CAMPAIGN)).toEqual({ ledgerMinor: 1_500, countedMinor: 1_500 });
+  });
+
   it('an entry that takes back what was never given is refused', () => {
     const recomputation = recomputeTotals();
     recomputation.add([entry('1:unpledged', 'unpledged', 2_500)]);
@@ -110,12 +133,15 @@ describe('provider events', () => {
 });
 
 describe('charges that name no donation', () => {
-  const found = (change: Parameters<typeof aProviderPayment>[0]): string[] =>
+  const found = (
+    change: Parameters<typeof aProviderPayment>[0],
+    refunds: ReturnType<typeof aProviderRefund>[] = [],
+  ): string[] =>
     findAll(
       chargeChecks,
       'charge',
       'pi_1',
-      aProviderPayment({ donationId: null, ...change }),
+      { payment: aProviderPayment({ donationId: null, ...change }), refunds },
       aContext(),
     ).map(({ check }) => check);
 
@@ -124,6 +150,37 @@ describe('charges that name no donation', () => {
     expect(found({ status: 'requires_capture' })).toEqual(['charge-unattributed']));
   it('a payment that was cancelled is nobody’s loss', () =>
     expect(found({ status: 'canceled' })).toEqual([]));
+  it('money that was given back whole is nobody’s loss', () =>
+    expect(found({}, [aProviderRefund({ amountMinor: 2_500 })])).toEqual([]));
+  it('money of which a part was given back is found, and so is money whose refund failed', () => {
+    expect(found({}, [aProviderRefund({ amountMinor: 2_400 })])).toEqual(['charge-unattributed']);
+    expect(found({}, [aProviderRefund({ amountMinor: 2_500, status: 'failed' })])).toEqual([
+      'charge-unattributed',
+    ]);
+  });
+});
+
+describe('money in suspense', () => {
+  const found = (change: Parameters<typeof inSuspense>[0]): string[] =>
+    findAll(suspenseChecks, 'suspense', 'pi_9', inSuspense(change), aContext()).map(({ check }) => check);
+
+  it('that the provider has and no donation of ours explains stands there rightly', () =>
+    expect(found({})).toEqual([]));
+  it('of a payment that is ours is found', () =>
+    expect(found({ donationId: ID })).toEqual(['suspense-unfounded']));
+  it('that the provider never took is found', () => {
+    expect(found({ provider: null })).toEqual(['suspense-unfounded']);
+    expect(found({ provider: aProviderPayment({ status: 'canceled' }) })).toEqual(['suspense-unfounded']);
+  });
+  it('that was taken out again is nobody’s concern', () =>
+    expect(
+      found({
+        donationId: ID,
+        lines: [...inSuspense().lines, ...posting('out', 'suspense', 'provider_balance', 2_500)],
+      }),
+    ).toEqual([]));
+  it('in half a posting is found', () =>
+    expect(found({ lines: inSuspense().lines.slice(0, 1) })).toEqual(['suspense-unbalanced']));
 });
 
 describe('what the provider tells', () => {
@@ -131,6 +188,19 @@ describe('what the provider tells', () => {
     const view = viewOfProvider([aProviderPayment({ status: 'requires_capture' }), aProviderPayment()]);
     expect(view.byDonation.get(ID)).toEqual([aProviderPayment()]);
     expect(view.byId.size).toBe(1);
+  });
+
+  it('finds refunds and disputes by their payment, by its charge, and by the donation they name', () => {
+    const byCharge = aProviderRefund({ id: 're_2', paymentId: null, donationId: null });
+    const elsewhere = aProviderRefund({ id: 're_3', paymentId: 'pi_2' });
+    const dispute = aProviderDispute({ paymentId: null });
+    const view = viewOfProvider([aProviderPayment()], {
+      refunds: [aProviderRefund(), byCharge, elsewhere],
+      disputes: [dispute],
+    });
+    expect(view.refunds.get('pi_1')).toEqual([aProviderRefund(), byCharge]);
+    expect(view.refunds.get(ID)).toEqual([aProviderRefund(), elsewhere]);
+    expect(view.disputes.get('pi_1')).toEqual([dispute]);
   });
 
   it('keeps apart what names no donation', () => {

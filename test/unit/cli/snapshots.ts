@@ -1,13 +1,19 @@
 import type { AuditContext } from '../../../cli/audit/check.ts';
 import type {
+  AppliedEntry,
   CampaignSnapshot,
+  CommandRow,
+  DisputeRow,
   DonationSnapshot,
+  LedgerLine,
   OutboxRow,
   PaymentRow,
+  RefundRow,
+  SuspenseSnapshot,
   WebhookRow,
 } from '../../../cli/audit/snapshot.ts';
 import { EMPTY_TOTALS } from '../../../domain/totals.ts';
-import type { ProviderPayment } from '../../../provider/port.ts';
+import type { ProviderDispute, ProviderPayment, ProviderRefund } from '../../../provider/port.ts';
 
 // One donation of 25.00 USD as every part of a healthy system shows it, ten minutes after it was given.
 
@@ -24,6 +30,7 @@ export function aContext(change: Partial<AuditContext> = {}): AuditContext {
     now: NOW,
     settleMs: 60_000,
     retentionMs: 86_400_000,
+    abandonAfterMs: 86_400_000,
     broker: true,
     currencies: new Map([[CAMPAIGN, 'USD']]),
     ...change,
@@ -43,7 +50,7 @@ export function aProviderPayment(change: Partial<ProviderPayment> = {}): Provide
     lastErrorCode: null,
     cancellationReason: null,
     chargeId: 'ch_1',
-    fee: null,
+    fee: { amountMinor: 103, currency: 'USD' },
     livemode: false,
     createdAt: THEN,
     ...change,
@@ -69,18 +76,46 @@ export function anEvent(
   };
 }
 
-const entry = (id: string, kind: 'pledged' | 'unpledged' | 'captured') =>
-  ({ entryId: `${ID}:${id}`, campaignId: CAMPAIGN, donationId: ID, kind, amountMinor: 2_500 }) as const;
+type Kind = AppliedEntry['kind'];
+export const entry = (id: string, kind: Kind, amountMinor = 2_500): AppliedEntry => ({
+  entryId: `${ID}:${id}`,
+  campaignId: CAMPAIGN,
+  donationId: ID,
+  kind,
+  amountMinor,
+});
+
+/** Of two accounts, the debited first. */
+export const posting = (id: string, debit: string, credit: string, amountMinor: number): LedgerLine[] => [
+  { postingId: `${ID}:${id}`, account: debit, amountMinor, currency: 'USD' },
+  { postingId: `${ID}:${id}`, account: credit, amountMinor: -amountMinor, currency: 'USD' },
+];
+
+const REQUEST = {
+  ...TERMS,
+  acceptedAt: THEN,
+  startedAt: THEN,
+  cancelRequestedAt: null,
+  captureStartedAt: THEN,
+  parkedAt: null,
+  lastError: null,
+};
 
 const PAYMENT: PaymentRow = {
   ...TERMS,
   providerPaymentId: 'pi_1',
+  providerChargeId: 'ch_1',
   state: 'CAPTURED',
   authorized: true,
   closedAs: null,
   closedCode: null,
   capturedMinor: 2_500,
   refundedMinor: 0,
+  reservedMinor: 0,
+  feeMinor: 103,
+  feeCurrency: 'USD',
+  waitingFor: null,
+  lateMoney: null,
   version: 2,
   needsReview: null,
   createdAt: THEN,
@@ -89,7 +124,7 @@ const PAYMENT: PaymentRow = {
 export function aCapturedDonation(change: Partial<DonationSnapshot> = {}): DonationSnapshot {
   return {
     id: ID,
-    request: { ...TERMS, acceptedAt: THEN, startedAt: THEN, parkedAt: null, lastError: null },
+    request: REQUEST,
     pledge: { ...TERMS, status: 'CAPTURED', version: 2, updatedAt: THEN },
     payment: PAYMENT,
     operations: [],
@@ -114,8 +149,8 @@ export function aCapturedDonation(change: Partial<DonationSnapshot> = {}): Donat
     refunds: [],
     disputes: [],
     ledger: [
-      { postingId: `${ID}:2:captured`, account: 'provider_balance', amountMinor: 2_500, currency: 'USD' },
-      { postingId: `${ID}:2:captured`, account: 'campaign_payable', amountMinor: -2_500, currency: 'USD' },
+      ...posting('2:captured', 'provider_balance', 'campaign_payable', 2_500),
+      ...posting('fee:1', 'provider_fees', 'provider_balance', 103),
     ],
     applied: [entry('pledged', 'pledged'), entry('2:captured', 'captured')],
     outbox: [
@@ -125,7 +160,12 @@ export function aCapturedDonation(change: Partial<DonationSnapshot> = {}): Donat
       anEvent('payments', 'payment.captured.v1', 2),
     ],
     receipt: TERMS,
+    notices: [],
+    commands: [],
     provider: [aProviderPayment()],
+    providerRefunds: [],
+    providerDisputes: [],
+    openEvents: [],
     workflow: {
       runId: 'r1',
       status: 'COMPLETED',
@@ -152,6 +192,8 @@ export function aFailedDonation(change: Partial<DonationSnapshot> = {}): Donatio
       version: 1,
       closedAs: 'FAILED',
       closedCode: 'generic_decline',
+      feeMinor: null,
+      feeCurrency: null,
     },
     transitions: [
       {
@@ -171,7 +213,7 @@ export function aFailedDonation(change: Partial<DonationSnapshot> = {}): Donatio
       anEvent('payments', 'payment.closed.v1', 1),
     ],
     receipt: null,
-    provider: [aProviderPayment({ status: 'canceled', amountReceivedMinor: 0 })],
+    provider: [aProviderPayment({ status: 'canceled', amountReceivedMinor: 0, fee: null })],
     workflow: {
       runId: 'r1',
       status: 'COMPLETED',
@@ -189,9 +231,16 @@ export function aDonationInFlight(change: Partial<DonationSnapshot> = {}): Donat
   const captured = aCapturedDonation();
   return {
     ...captured,
-    request: { ...TERMS, acceptedAt: JUST_NOW, startedAt: JUST_NOW, parkedAt: null, lastError: null },
+    request: { ...REQUEST, acceptedAt: JUST_NOW, startedAt: JUST_NOW },
     pledge: { ...TERMS, status: 'INITIATED', version: 0, updatedAt: JUST_NOW },
-    payment: { ...PAYMENT, state: 'AUTHORIZED', capturedMinor: 0, version: 1 },
+    payment: {
+      ...PAYMENT,
+      state: 'AUTHORIZED',
+      capturedMinor: 0,
+      version: 1,
+      feeMinor: null,
+      feeCurrency: null,
+    },
     transitions: captured.transitions.slice(0, 1),
     ledger: [],
     applied: captured.applied.slice(0, 1),
@@ -201,7 +250,12 @@ export function aDonationInFlight(change: Partial<DonationSnapshot> = {}): Donat
     ],
     receipt: null,
     provider: [
-      aProviderPayment({ status: 'requires_capture', amountReceivedMinor: 0, amountCapturableMinor: 2_500 }),
+      aProviderPayment({
+        status: 'requires_capture',
+        amountReceivedMinor: 0,
+        amountCapturableMinor: 2_500,
+        fee: null,
+      }),
     ],
     workflow: {
       runId: 'r1',
@@ -228,6 +282,7 @@ export function aCampaign(change: Partial<CampaignSnapshot> = {}): CampaignSnaps
     totals: { ...totals, version: 2, updatedAt: THEN },
     recomputed: totals,
     refusedEntries: [],
+    payable: { ledgerMinor: 2_500, countedMinor: 2_500 },
     outbox: [
       anEvent('campaigns', 'campaign.changed.v1', 1),
       anEvent('campaigns', 'campaign.totals_changed.v1', 2),
@@ -241,10 +296,172 @@ export function aWebhook(change: Partial<WebhookRow> = {}): WebhookRow {
     eventId: 'evt_1',
     type: 'payment_intent.succeeded',
     donationId: ID,
+    objectId: 'pi_1',
+    chargeId: null,
     receivedAt: THEN,
     deliveredAt: null,
     parkedAt: null,
     lastError: null,
+    ...change,
+  };
+}
+
+export const REFUND = '00000000-0000-8000-8000-0000000000f1';
+export const DISPUTE = '00000000-0000-8000-8000-0000000000d1';
+
+export function aRefundRow(change: Partial<RefundRow> = {}): RefundRow {
+  return {
+    id: REFUND,
+    providerRefundId: 're_1',
+    amountMinor: 1_000,
+    status: 'succeeded',
+    requestedBy: 'operator',
+    failureCode: null,
+    createdAt: THEN,
+    ...change,
+  };
+}
+
+export function aProviderRefund(change: Partial<ProviderRefund> = {}): ProviderRefund {
+  return {
+    id: 're_1',
+    status: 'succeeded',
+    amountMinor: 1_000,
+    currency: 'USD',
+    paymentId: 'pi_1',
+    chargeId: 'ch_1',
+    donationId: ID,
+    refundId: REFUND,
+    failureReason: null,
+    createdAt: THEN,
+    ...change,
+  };
+}
+
+export function aDisputeRow(change: Partial<DisputeRow> = {}): DisputeRow {
+  return { id: DISPUTE, providerDisputeId: 'du_1', amountMinor: 1_500, status: 'opened', ...change };
+}
+
+export function aProviderDispute(change: Partial<ProviderDispute> = {}): ProviderDispute {
+  return {
+    id: 'du_1',
+    status: 'opened',
+    amountMinor: 1_500,
+    currency: 'USD',
+    paymentId: 'pi_1',
+    chargeId: 'ch_1',
+    reason: 'fraudulent',
+    createdAt: THEN,
+    ...change,
+  };
+}
+
+export function aCommand(change: Partial<CommandRow> = {}): CommandRow {
+  return {
+    service: 'payments',
+    id: 'c1',
+    type: 'refund',
+    createdAt: THEN,
+    deliveredAt: THEN,
+    parkedAt: null,
+    lastError: null,
+    ...change,
+  };
+}
+
+type Transition = DonationSnapshot['transitions'][0];
+
+/** v3: 10.00 promised; `change.version` and so on for what follows. */
+export function aRefundTransition(
+  version: number,
+  status: RefundRow['status'],
+  [fromState, toState]: readonly [string, string],
+  entries: readonly AppliedEntry[] = [],
+): Transition {
+  return {
+    version,
+    fromState,
+    toState,
+    change: { type: 'refund', refundId: REFUND, amountMinor: 1_000, status },
+    entries,
+    at: THEN,
+  };
+}
+
+export function aDisputeTransition(
+  version: number,
+  status: DisputeRow['status'],
+  state: string,
+  entries: readonly AppliedEntry[] = [],
+): Transition {
+  return {
+    version,
+    fromState: state,
+    toState: state,
+    change: { type: 'dispute', disputeId: DISPUTE, amountMinor: 1_500, status },
+    entries,
+    at: THEN,
+  };
+}
+
+/** 25.00 captured, 10.00 of it promised at v3 and given back at v4; the rest disputed at v5. */
+export function aReversedDonation(change: Partial<DonationSnapshot> = {}): DonationSnapshot {
+  const captured = aCapturedDonation();
+  const refunded = entry('4:refunded', 'refunded', 1_000);
+  return {
+    ...captured,
+    pledge: { ...TERMS, status: 'PARTIALLY_REFUNDED', version: 5, updatedAt: THEN },
+    payment: { ...PAYMENT, state: 'PARTIALLY_REFUNDED', refundedMinor: 1_000, version: 5 },
+    operations: [
+      {
+        operation: 'refund',
+        n: 1,
+        refundId: REFUND,
+        attempts: 1,
+        lastReason: null,
+        startedAt: THEN,
+        answeredAt: THEN,
+      },
+    ],
+    transitions: [
+      ...captured.transitions,
+      aRefundTransition(3, 'pending', ['CAPTURED', 'CAPTURED']),
+      aRefundTransition(4, 'succeeded', ['CAPTURED', 'PARTIALLY_REFUNDED'], [refunded]),
+      aDisputeTransition(5, 'opened', 'PARTIALLY_REFUNDED'),
+    ],
+    refunds: [aRefundRow()],
+    disputes: [aDisputeRow()],
+    ledger: [
+      ...captured.ledger,
+      ...posting('4:refunded', 'campaign_payable', 'provider_balance', 1_000),
+      ...posting('5:dispute_opened', 'disputed_funds', 'provider_balance', 1_500),
+    ],
+    applied: [...captured.applied, refunded],
+    outbox: [
+      ...captured.outbox,
+      anEvent('donations', 'donation.refunded.v1', 4),
+      anEvent('payments', 'refund.requested.v1', 3),
+      anEvent('payments', 'refund.succeeded.v1', 4),
+      anEvent('payments', 'dispute.opened.v1', 5),
+    ],
+    notices: [
+      { messageId: 'refund.succeeded.v1:4', kind: 'refund.succeeded', amountMinor: 1_000, currency: 'USD' },
+      { messageId: 'dispute.opened.v1:5', kind: 'dispute.opened', amountMinor: 1_500, currency: 'USD' },
+    ],
+    commands: [aCommand()],
+    providerRefunds: [aProviderRefund()],
+    providerDisputes: [aProviderDispute()],
+    ...change,
+  };
+}
+
+/** 25.00 USD of a payment that is none of ours, as it stands in suspense. */
+export function inSuspense(change: Partial<SuspenseSnapshot> = {}): SuspenseSnapshot {
+  return {
+    providerPaymentId: 'pi_9',
+    lines: posting('suspense', 'provider_balance', 'suspense', 2_500),
+    donationId: null,
+    provider: aProviderPayment({ id: 'pi_9', donationId: null }),
     ...change,
   };
 }

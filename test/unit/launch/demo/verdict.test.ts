@@ -36,6 +36,8 @@ const fine: Findings = {
       newer: 0,
       money: [],
       providerPayments: 20,
+      providerRefunds: 0,
+      providerDisputes: 0,
       workflows: 20,
       campaigns: 3,
       openWebhooks: 0,
