@@ -1,10 +1,11 @@
-/** `npm run careforall -- <command>`: give, find, look at and replay donations, audit all of them, see how the system is. */
+/** `npm run careforall -- <command>`: give, give back, find, look at and replay donations, audit all of them, see how the system is. */
 import { Command, CommanderError } from 'commander';
 import { auditCommand } from './audit/command.ts';
 import { doctorCommand } from './doctor/command.ts';
 import { donateCommand } from './donate/command.ts';
 import { findCommand } from './find/command.ts';
 import { CommandProblem, EXIT, type ExitCode } from './problem.ts';
+import { refundCommand } from './refund/command.ts';
 import { replayCommand } from './replay/command.ts';
 import { styled } from './text.ts';
 import { watchCommand } from './watch/command.ts';
@@ -22,7 +23,15 @@ const program = new Command('careforall')
   )
   .exitOverride()
   .showSuggestionAfterError();
-for (const command of [donateCommand, watchCommand, findCommand, auditCommand, doctorCommand, replayCommand])
+for (const command of [
+  donateCommand,
+  refundCommand,
+  watchCommand,
+  findCommand,
+  auditCommand,
+  doctorCommand,
+  replayCommand,
+])
   program.addCommand(command(end).copyInheritedSettings(program));
 
 try {

@@ -6,13 +6,20 @@ import { auditCommand } from '../../../cli/audit/command.ts';
 import { doctorCommand } from '../../../cli/doctor/command.ts';
 import { donateCommand } from '../../../cli/donate/command.ts';
 import { findCommand } from '../../../cli/find/command.ts';
+import { refundCommand } from '../../../cli/refund/command.ts';
 import { replayCommand } from '../../../cli/replay/command.ts';
 import { watchCommand } from '../../../cli/watch/command.ts';
 
 const PAGE = readFileSync(join(import.meta.dirname, '../../../docs/cli.md'), 'utf8');
-const commands = [donateCommand, findCommand, watchCommand, auditCommand, doctorCommand, replayCommand].map(
-  (create) => create(() => undefined),
-);
+const commands = [
+  donateCommand,
+  refundCommand,
+  findCommand,
+  watchCommand,
+  auditCommand,
+  doctorCommand,
+  replayCommand,
+].map((create) => create(() => undefined));
 
 describe('docs/cli.md', () => {
   it.each(commands.map((command): [string, Command] => [command.name(), command]))(

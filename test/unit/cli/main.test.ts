@@ -20,7 +20,7 @@ describe('the command line', { timeout: 20_000 }, () => {
   it('explains itself', async () => {
     const { code, stdout } = await careforall(['--help']);
     expect(code).toBe(0);
-    for (const command of ['donate', 'find', 'watch', 'audit', 'doctor', 'replay'])
+    for (const command of ['donate', 'refund', 'find', 'watch', 'audit', 'doctor', 'replay'])
       expect(stdout).toContain(command);
   });
 
