@@ -48,22 +48,27 @@ async function fetchPayment(
   }: { provider_payment_id: string | null; created_at: Date },
   signal: AbortSignal,
 ): Promise<ProviderPayment | null> {
-  if (id === null) {
-    const found = await provider.findByDonation(
-      donationId,
-      new Date(createdAt.getTime() - CLOCK_SKEW_MS),
-      signal,
-    );
-    if (found.kind === 'unknown') throw notKnownYet(`payment of ${donationId}`, found);
-    if (found.kind === 'our_fault')
-      throw failure('provider_rejected', `payments cannot be listed: ${found.status} ${found.code}`);
-    return found.payments[0] ?? null;
-  }
-  const answer = await provider.retrievePayment(id, signal);
+  const known = id ?? (await findId(provider, donationId, createdAt, signal));
+  if (known === null) return null;
+  const answer = await provider.retrievePayment(known, signal);
   if (answer.kind === 'yes') return answer.payment;
-  if (answer.kind === 'unknown') throw notKnownYet(`payment ${id}`, answer);
+  if (answer.kind === 'unknown') throw notKnownYet(`payment ${known}`, answer);
   throw failure(
     'provider_rejected',
-    `payment ${id} cannot be read: ${'code' in answer ? answer.code : answer.kind}`,
+    `payment ${known} cannot be read: ${'code' in answer ? answer.code : answer.kind}`,
   );
+}
+
+/** Search is behind, and tells no fee: what it finds is fetched all the same. */
+async function findId(
+  provider: PaymentProvider,
+  donationId: string,
+  createdAt: Date,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const createdFrom = new Date(createdAt.getTime() - CLOCK_SKEW_MS);
+  const found = await provider.findByDonation(donationId, createdFrom, signal);
+  if (found.kind === 'yes') return found.payments[0]?.id ?? null;
+  if (found.kind === 'unknown') throw notKnownYet(`payment of ${donationId}`, found);
+  throw failure('provider_rejected', `payments cannot be listed: ${found.status} ${found.code}`);
 }
