@@ -14,7 +14,7 @@ import { currentView, viewOf } from './book/view.ts';
 import { settleLateMoney } from './late-money.ts';
 import { lookAtPayment } from './look.ts';
 import { failure, OPERATION_LIMITS, runOperation, type OperationLimits, type Step } from './operations.ts';
-import { createStep, stepOn } from './payment-steps.ts';
+import { createStep, endedBy, stepOn } from './payment-steps.ts';
 import { applyStoredEvent } from './provider-events.ts';
 import { refundStep } from './refund-step.ts';
 
@@ -78,7 +78,7 @@ export function createPaymentActivities(deps: PaymentActivityDeps): PaymentActiv
         deps.outboxWritten();
         if (closed !== null) return closed;
         // It may exist with its answer lost; settle that first, so that there is something to cancel.
-        const settled = await run(createStep(provider, order, signal));
+        const settled = await run(createStep(provider, order, signal, code));
         payment = await openPayment(pool, order);
         if (payment.providerPaymentId === null) return settled;
       }
@@ -170,8 +170,7 @@ async function closeUncreated(pool: Pool, donationId: string, code: string): Pro
       [donationId],
     );
     if (rowCount !== 0) return null;
-    const end =
-      code === 'abandoned' ? ({ type: 'expired', code } as const) : ({ type: 'released', code } as const);
-    return await viewOf(client, await applyEvents(client, payment, [end], { text: 'operation:release:0' }));
+    const end = [endedBy(code)];
+    return await viewOf(client, await applyEvents(client, payment, end, { text: 'operation:release:0' }));
   });
 }

@@ -18,15 +18,20 @@ export function createStep(
   provider: PaymentProvider,
   order: PaymentOrder,
   signal: () => AbortSignal,
+  code = 'abandoned',
 ): PaymentStep {
   return {
     ...stepOf('create', order.donationId),
     call: async (key) => toAnswer(await provider.createPayment(order, key, signal())),
     look: (startedAt) => findCreated(provider, order.donationId, startedAt, signal()),
     // It never came to be, and nothing is posted with a forgotten key: the donor's time is over.
-    absent: (client, payment, cause) =>
-      applyEvents(client, payment, [{ type: 'expired', code: 'abandoned' }], cause),
+    absent: (client, payment, cause) => applyEvents(client, payment, [endedBy(code)], cause),
   };
+}
+
+/** How a payment ends of which the provider has nothing; `code` says why nobody goes on with it. */
+export function endedBy(code: string): PaymentEvent {
+  return code === 'abandoned' ? { type: 'expired', code } : { type: 'released', code };
 }
 
 const CALL = {
