@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { applyStoredEvent } from '../../../activities/payments/provider-events.ts';
 import type { PaymentOrder, PaymentView } from '../../../workflows/ports.ts';
 import { expectNoDoubleEffect, newOrder, paymentBench, readSnapshot } from './payment-bench.ts';
+import { insist } from './provider-truth.ts';
 import { entryTexts, expectOutcome, paymentRecords } from './payment-records.ts';
 import { untilDone } from './as-temporal.ts';
 import {
@@ -34,12 +35,12 @@ describe('the events of one payment, in every order and however often they come'
     const order = newOrder({ paymentMethod });
     await openUnanswered(bench.pool, order);
     const key = (step: string): string => `${order.donationId}:${step}:1`;
-    const created = await bench.provider.createPayment(order, key('create'));
+    const created = await insist(() => bench.provider.createPayment(order, key('create')));
     if (created.kind !== 'yes') throw new Error(`create was answered ${created.kind}`);
     const { id } = created.payment;
-    await bench.provider.confirmPayment(id, key('confirm'));
-    if (last === 'capture') await bench.provider.capturePayment(id, key('capture'));
-    else await bench.provider.cancelPayment(id, key('release'));
+    await insist(() => bench.provider.confirmPayment(id, key('confirm')));
+    if (last === 'capture') await insist(() => bench.provider.capturePayment(id, key('capture')));
+    else await insist(() => bench.provider.cancelPayment(id, key('release')));
     const listed = await listedEvents(bench.simulator, order.donationId);
     return { order, events: new Map(listed.map((event) => [event.type, event])) };
   };
