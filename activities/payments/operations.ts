@@ -109,9 +109,12 @@ export async function runOperation<T>(runner: Runner, step: Step<T>): Promise<Pa
     case 'no':
       return await record(runner, step, row, answer);
     case 'wrong_state': {
-      // The object is further than we thought: it says how the earlier try ended.
+      // The object is further than we thought: it says how the earlier try ended. An error carries less of it.
+      const looked = await step.look(row.started_at);
       const proof: Proof<T> =
-        answer.object === null ? await step.look(row.started_at) : { kind: 'object', object: answer.object };
+        looked.kind === 'unknown' && answer.object !== null
+          ? { kind: 'object', object: answer.object }
+          : looked;
       if (proof.kind === 'object' && step.hadEffect(proof.object))
         return await record(runner, step, row, found(step, proof.object));
       await noteReason(pool, step, row, 'wrong_state');

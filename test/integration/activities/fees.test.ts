@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { paymentBench } from './payment-bench.ts';
-import { captured, expectTruth } from './provider-truth.ts';
+import { untilDone } from './as-temporal.ts';
+import { newOrder, paymentBench } from './payment-bench.ts';
+import { paymentRecords } from './payment-records.ts';
+import { captured, expectTruth, insist } from './provider-truth.ts';
 
 describe("the provider's fee", () => {
   const bench = paymentBench();
@@ -31,6 +33,21 @@ describe("the provider's fee", () => {
     await bench.simulator.turn({ ignoresExpand: false });
     await bench.activities().look(donationId);
     expect(await feesOf(donationId)).toEqual(BOOKED);
+  });
+
+  test('is booked when it is our release that finds the payment captured', async () => {
+    const order = newOrder();
+    const { donationId } = order;
+    await untilDone((attempt) => bench.activities({ attempt }).authorize(order));
+    const { payment } = await paymentRecords(bench.pool, donationId);
+    const paymentId = String(payment.provider_payment_id);
+    await insist(() => bench.provider.capturePayment(paymentId, `${donationId}:test:1`));
+    const { result } = await untilDone((attempt) =>
+      bench.activities({ attempt }).release({ order, code: 'cancelled_by_donor' }),
+    );
+    expect(result.status).toBe('CAPTURED');
+    expect(await feesOf(donationId)).toEqual(BOOKED);
+    await expectTruth(bench, donationId);
   });
 
   test('that is corrected is booked by its difference, either way', async () => {
