@@ -74,7 +74,7 @@ export function startWorkflowRelays(options: {
     ...shared,
     pool: donations,
     table: DONATION_COMMANDS_TABLE,
-    deliver: deliverDonationCommand(client),
+    deliver: deliverDonationCommand(donations, client),
   });
   const paymentCommands = startRelay<PaymentCommandRow>({
     ...shared,

@@ -47,13 +47,16 @@ export async function untilAtRest(stack: Stack, withinMs = 30_000): Promise<void
         notStarted: await count(donations, 'donation_requests WHERE started_at IS NULL'),
         open: await count(donations, `pledges WHERE status IN ('INITIATED', 'AUTHORIZED')`),
         unapplied: await count(payments, 'webhook_events WHERE processed_at IS NULL'),
+        untold:
+          (await count(donations, 'workflow_commands WHERE delivered_at IS NULL')) +
+          (await count(payments, 'workflow_commands WHERE delivered_at IS NULL')),
         unpublished: hasBroker
           ? (await count(donations, 'outbox_events WHERE NOT processed')) +
             (await count(payments, 'outbox_events WHERE NOT processed')) +
             (await count(campaigns, 'outbox_events WHERE NOT processed'))
           : 0,
         unreceipted: hasBroker
-          ? (await count(donations, `pledges WHERE status = 'CAPTURED'`)) -
+          ? (await count(donations, `outbox_events WHERE type = 'donation.captured.v1'`)) -
             (await count(notifications, 'receipts'))
           : 0,
         running: await running(stack),
