@@ -1,4 +1,5 @@
 /** The header itself: what is a key, what is refused before anything is looked up. */
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isolatedDatabases } from '../database/isolated-databases.ts';
 import {
@@ -8,17 +9,22 @@ import {
   donationBody,
   newCampaign,
   newKey,
+  OPERATOR_TOKEN,
   startGateway,
   type Gateway,
 } from './gateway.ts';
 import { problem, sendBytes, type Answer } from './http-client.ts';
+import { allRefunds, newPayment, refund } from './refunding.ts';
 
 const { urls } = isolatedDatabases(['donations', 'payments', 'campaigns']);
 let gateway: Gateway;
 let body: Record<string, unknown>;
+/** Of a donation that can be refunded. */
+let paymentId: string;
 beforeAll(async () => {
   gateway = await startGateway({ urls });
   body = donationBody(await newCampaign(gateway));
+  paymentId = await newPayment(gateway.pools.payments);
 });
 afterAll(async () => {
   await gateway[Symbol.asyncDispose]();
@@ -26,12 +32,20 @@ afterAll(async () => {
 
 /** Posts with exactly these header lines. */
 async function donateRaw(lines: readonly string[]): Promise<Answer> {
-  const text = JSON.stringify(body);
+  return await postRaw('/donate', JSON.stringify(body), lines);
+}
+
+async function refundRaw(lines: readonly string[], id = paymentId): Promise<Answer> {
+  const operator = `Authorization: Bearer ${OPERATOR_TOKEN}`;
+  return await postRaw(`/donations/${id}/refunds`, '{"amount":1,"currency":"USD"}', [operator, ...lines]);
+}
+
+async function postRaw(path: string, text: string, lines: readonly string[]): Promise<Answer> {
   return await sendBytes(
     gateway.port,
     Buffer.from(
       [
-        'POST /donate HTTP/1.1',
+        `POST ${path} HTTP/1.1`,
         'Host: localhost',
         'Content-Type: application/json',
         `Content-Length: ${Buffer.byteLength(text)}`,
@@ -55,6 +69,7 @@ describe('a key is taken', () => {
     ],
   ])('%s', async (_name, key) => {
     expect((await donate(gateway, key, body)).status).toBe(202);
+    expect((await refund(gateway, paymentId, key, { amount: 1, currency: 'USD' })).status).toBe(202);
   });
 
   test('bare or quoted, and both are the same key', async () => {
@@ -63,6 +78,16 @@ describe('a key is taken', () => {
     const quoted = await donate(gateway, `"${key}"`, body);
     expect(donation(quoted).id).toBe(bare.id);
     expect(quoted.headers['idempotent-replayed']).toBe('true');
+    const [given, givenAgain] = [
+      await refundRaw([`Idempotency-Key: ${key}`]),
+      await refundRaw([`idempotency-key:\t"${key}"`]),
+    ];
+    expect([given.status, givenAgain.status, givenAgain.headers['idempotent-replayed']]).toEqual([
+      202,
+      202,
+      'true',
+    ]);
+    expect(givenAgain.text).toBe(given.text);
   });
 
   test('whatever the case of the header’s name, and not the case of the key', async () => {
@@ -110,6 +135,14 @@ describe('a key is refused with 400 and a code, and nothing is stored', () => {
     const answer = await donateRaw(lines);
     expect([answer.status, problem(answer).code]).toEqual([400, code]);
     expect(await allRows(gateway.pools.donations)).toBe(before);
+
+    const refunds = await allRefunds(gateway.pools.payments);
+    // Before anything is looked up.
+    for (const id of [paymentId, randomUUID()]) {
+      const refused = await refundRaw(lines, id);
+      expect([refused.status, problem(refused).code]).toEqual([400, code]);
+    }
+    expect(await allRefunds(gateway.pools.payments)).toBe(refunds);
   });
 });
 
