@@ -19,7 +19,13 @@ export type Said<Body> = { readonly status: number; readonly body: Body & { read
 
 const ANSWER_LIMIT_MS = 15_000;
 
-async function call<Body>(url: string, token: string, init: RequestInit = {}): Promise<Said<Body>> {
+type Init = {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+};
+
+async function call<Body>(url: string, token: string, init: Init = {}): Promise<Said<Body>> {
   const answer = await fetch(url, {
     ...init,
     headers: { authorization: `Bearer ${token}`, ...init.headers },

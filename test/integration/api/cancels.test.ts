@@ -67,7 +67,7 @@ test.each(['donor', 'operator'])('the %s cancels, and asking again is the same c
   const made = await given();
   const bearer = `Bearer ${who === 'donor' ? made.donorToken : OPERATOR_TOKEN}`;
   const woken = gateway.woken();
-  for (const id of [made.id, made.id.toUpperCase(), `${made.id.replaceAll('-', '%2D')}`]) {
+  for (const id of [made.id, made.id.toUpperCase(), made.id.replaceAll('-', '%2D')]) {
     const answer = await cancel(id, [bearer]);
     expect([answer.status, answer.headers['location'], answer.headers['cache-control']]).toEqual([
       202,
