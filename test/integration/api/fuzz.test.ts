@@ -279,7 +279,6 @@ test('requests with damaged bytes anywhere', async () => {
   // Ends whatever the server waits for after the damage: a longer body, more headers, another request. The HTTP parser
   // may answer this rest before the request is done, so only the status is looked at.
   const rest = '\r\n\r\n!'.repeat(400);
-  let answered = 0;
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.tuple(fc.nat(1_000), fc.nat(255)), { minLength: 1, maxLength: 3 }),
@@ -288,17 +287,11 @@ test('requests with damaged bytes anywhere', async () => {
           `POST /donate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nIdempotency-Key: ${newKey()}\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
         );
         for (const [at, value] of edits) bytes[at % bytes.length] = value;
-        const { status } = await sendBytes(gateway.port, Buffer.concat([bytes, Buffer.from(rest)]));
-        // A request that was whole gets its own answer or, when the rest of its connection is no HTTP, none.
-        if (!Number.isNaN(status)) {
-          expectNoFault(status);
-          answered += 1;
-        }
+        expectNoFault((await sendBytes(gateway.port, Buffer.concat([bytes, Buffer.from(rest)]))).status);
       },
     ),
     { ...SEED, numRuns: 200 },
   );
-  expect(answered).toBeGreaterThan(50);
 });
 
 test('afterwards the process still works', async () => {
