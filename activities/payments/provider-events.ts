@@ -6,6 +6,7 @@ import type { OurFaultAnswer, PaymentProvider, ProviderPayment, UnknownAnswer } 
 import type { PaymentView } from '../../workflows/ports.ts';
 import { markForReview } from './book/facts.ts';
 import { lockPayment, type Payment } from './book/payment.ts';
+import { insertCommand } from './book/refund-requests.ts';
 import { viewOf } from './book/view.ts';
 import { eventsProvenBy } from './observation.ts';
 import { notKnownYet } from './operations.ts';
@@ -63,6 +64,9 @@ export async function applyStoredEvent(
        WHERE event_id = $1 AND processed_at IS NULL`,
       [eventId, applied.needsReview === null ? 'applied' : 'needs_review'],
     );
+    // An event's own body does not tell the fee: the provider is asked for it once it answers again.
+    if (fetched.kind === 'truth' && fetched.fromBody === true && feeIsUnknown(applied))
+      await insertCommand(client, donationId, 'look');
     return await viewOf(client, applied);
   });
   deps.failpoint('event.applied');
@@ -86,8 +90,16 @@ async function applyFetched(
   return await applyTruth(client, locked, fetched, events, cause);
 }
 
+function feeIsUnknown({ facts, fee }: Payment): boolean {
+  return facts.capturedMinor > 0 && fee === null;
+}
+
 type Fetched =
-  | ({ readonly kind: 'truth'; readonly payment: ProviderPayment } & Reversals)
+  | ({
+      readonly kind: 'truth';
+      readonly payment: ProviderPayment;
+      readonly fromBody?: true;
+    } & Reversals)
   | { readonly kind: 'unreadable'; readonly code: string };
 
 /** Every event of money that went back, and none of money that came, needs the refunds and disputes as well. */
@@ -112,7 +124,7 @@ async function fetchTruth(
   if (answer.kind === 'our_fault' && answer.status === 404) return { kind: 'unreadable', code: answer.code };
   if (attempt >= FETCHES_BEFORE_SNAPSHOT && !aboutReversals) {
     const payment = readSnapshot(event.payload);
-    if (payment !== null) return { kind: 'truth', payment, refunds: [], disputes: [] };
+    if (payment !== null) return { kind: 'truth', payment, refunds: [], disputes: [], fromBody: true };
   }
   throw notYetReadable(id, answer.kind === 'unknown' || answer.kind === 'our_fault' ? answer : null);
 }

@@ -59,7 +59,11 @@ export async function requestRefund(
 }
 
 /** Tells the payment's aftercare that there is something to do. */
-async function insertCommand(client: ClientBase, paymentId: string, type: 'refund' | 'look'): Promise<void> {
+export async function insertCommand(
+  client: ClientBase,
+  paymentId: string,
+  type: 'refund' | 'look',
+): Promise<void> {
   await client.query(
     'INSERT INTO workflow_commands (id, payment_id, type, traceparent) VALUES ($1, $2, $3, $4)',
     [randomUUID(), paymentId, type, activeTraceparent()],

@@ -200,6 +200,23 @@ describe('a stored event of the provider', () => {
     expectOutcome(await paymentRecords(bench.pool, order.donationId), 'CAPTURED');
   });
 
+  test('that is believed by its body leaves the fee, which no body tells, to be asked for', async () => {
+    const order = newOrder();
+    const { donationId } = order;
+    await openUnanswered(bench.pool, order);
+    const event = await capturedAtProvider(order);
+    await bench.simulator.turn({ loseAllAnswers: 1 });
+    await bench.activities({ attempt: 3 }).applyProviderEvent({ eventId: event.id, donationId });
+    await bench.simulator.reset();
+    const { rows } = await bench.pool.query('SELECT type FROM workflow_commands WHERE payment_id = $1', [
+      donationId,
+    ]);
+    expect(rows).toEqual([{ type: 'look' }]);
+    await bench.activities().look(donationId);
+    const fee = await bench.pool.query('SELECT fee, fee_currency FROM payments WHERE id = $1', [donationId]);
+    expect(fee.rows).toEqual([{ fee: 103, fee_currency: 'USD' }]);
+  });
+
   test('whose body differs from what was pledged is not believed either', async () => {
     const order = newOrder();
     await openUnanswered(bench.pool, order);
