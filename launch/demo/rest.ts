@@ -37,6 +37,9 @@ async function whatWaits(stage: Stage): Promise<Record<string, number>> {
     'donations under way': await count(donations, `pledges WHERE status IN ('INITIATED', 'AUTHORIZED')`),
     'webhooks not sent': (await stage.simulator.webhooks()).waiting,
     'webhooks not applied': await count(payments, 'webhook_events WHERE processed_at IS NULL'),
+    'commands not delivered':
+      (await count(donations, 'workflow_commands WHERE delivered_at IS NULL')) +
+      (await count(payments, 'workflow_commands WHERE delivered_at IS NULL')),
     'events not published': published ? await outbox() : 0,
     'receipts not written': published ? await receipts() : 0,
     'workflows running': (await stage.temporal.workflow.count(`ExecutionStatus = 'Running'`)).count,
