@@ -24,7 +24,7 @@ export default defineConfig({
     passWithNoTests: false,
     reporters: ['default', nothingIsSkipped],
     projects: [
-      // No service, no network: `npm run verify` runs these two.
+      // No service, no network: `npm run verify` runs these three.
       {
         test: { name: 'unit', include: ['test/unit/**/*.test.ts'], sequence: { groupOrder: 0 } },
       },
@@ -33,6 +33,16 @@ export default defineConfig({
           name: 'probes',
           include: ['test/probes/**/*.test.ts'],
           hookTimeout: 60 * second,
+          testTimeout: 60 * second,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: 'histories',
+          include: ['test/histories/**/*.test.ts'],
+          // Replay is native code, as a worker is.
+          pool: 'forks',
           testTimeout: 60 * second,
           sequence: { groupOrder: 0 },
         },

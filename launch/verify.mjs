@@ -15,7 +15,10 @@ const TSC = 'node_modules/@typescript/native/bin/tsc';
 
 /** Longest first, so that no core waits for a late one. @type {Step[]} */
 const STEPS = [
-  { name: 'unit tests and probes', command: ['vitest', 'run', '--project', 'unit', '--project', 'probes'] },
+  {
+    name: 'unit tests, probes, replay of the histories',
+    command: ['vitest', 'run', '--project', 'unit', '--project', 'probes', '--project', 'histories'],
+  },
   { name: 'types', command: ['node', TSC, '-p', 'tsconfig.json'] },
   { name: 'unused code and packages', command: ['knip', '--no-progress', '--no-config-hints'] },
   { name: 'lint', command: ['oxlint', '--format=unix'] },

@@ -22,6 +22,7 @@ import type { PaymentProvider } from '../../provider/port.ts';
 import { createStripeProvider } from '../../provider/stripe/adapter.ts';
 import { logThrough } from '../../workers/temporal-workers.ts';
 import { loadWorkflowBundle } from '../../workers/workflow-bundle.ts';
+import type { Queues } from '../../workflows/messages.ts';
 import { SECRET_KEY, startSimulator, type SimulatorProcess } from '../contract/start-simulator.ts';
 import { temporalAddress } from '../harness/components.ts';
 import { isolatedDatabases } from '../integration/database/isolated-databases.ts';
@@ -74,6 +75,9 @@ export type DonationStage = {
   readonly simulator: SimulatorProcess;
   readonly provider: PaymentProvider;
   readonly pools: Readonly<Record<'donations' | 'payments' | 'campaigns', Pool>>;
+  readonly queues: Queues;
+  /** Ends the worker of the workflows; another one with this code takes its place. */
+  deploy(code: WorkflowBundle): Promise<void>;
   /** Makes these calls of the workers, and no others, with a key that the provider does not know. */
   refuse(calls: readonly ProviderCall[]): void;
   newCampaign(id?: string): Promise<string>;
@@ -106,8 +110,10 @@ type Opened = {
   native: NativeConnection;
   connection: Connection;
   client: Client;
+  /** The last one runs the workflows. */
   workers: Worker[];
-  running: Promise<unknown>;
+  running: Promise<void>[];
+  workerOptions: Omit<WorkerOptions, 'taskQueue'>;
 };
 
 let logging = false;
@@ -158,6 +164,19 @@ export function openStage(caching: Caching): (onTestFinished: EndOfTest) => Dona
     };
   };
 
+  const workflowWorker = (workflowBundle: WorkflowBundle): Promise<Worker> =>
+    Worker.create({ ...get('workerOptions'), taskQueue: queues.donations, workflowBundle });
+
+  const deploy = async (code: WorkflowBundle): Promise<void> => {
+    const [workers, running] = [get('workers'), get('running')];
+    workers.pop()?.shutdown();
+    await running.pop();
+    opened.bundle = code;
+    const worker = await workflowWorker(code);
+    workers.push(worker);
+    running.push(worker.run());
+  };
+
   beforeAll(async () => {
     const pool = (service: 'donations' | 'payments' | 'campaigns'): Pool =>
       createPool({ url: urls[service], max: 5, name: `test-${service}` });
@@ -174,23 +193,23 @@ export function openStage(caching: Caching): (onTestFinished: EndOfTest) => Dona
       connection: opened.connection,
       plugins: [opened.telemetry.temporalPlugin],
     });
-    const shared: Omit<WorkerOptions, 'taskQueue'> = {
+    opened.workerOptions = {
       connection: opened.native,
       activities: activities(),
       plugins: [opened.telemetry.temporalPlugin],
       ...WORKER_OPTIONS[caching],
     };
     opened.workers = await Promise.all([
-      Worker.create({ ...shared, taskQueue: queues.donations, workflowBundle: opened.bundle }),
-      Worker.create({ ...shared, taskQueue: queues.payments }),
-      Worker.create({ ...shared, taskQueue: queues.campaigns }),
+      Worker.create({ ...opened.workerOptions, taskQueue: queues.payments }),
+      Worker.create({ ...opened.workerOptions, taskQueue: queues.campaigns }),
+      workflowWorker(opened.bundle),
     ]);
-    opened.running = Promise.all(opened.workers.map((worker) => worker.run()));
+    opened.running = opened.workers.map((worker) => worker.run());
   });
 
   afterAll(async () => {
     for (const worker of opened.workers ?? []) worker.shutdown();
-    await opened.running;
+    await Promise.all(opened.running ?? []);
     await opened.connection?.close();
     await opened.native?.close();
     await opened.telemetry?.shutdown();
@@ -217,6 +236,8 @@ export function openStage(caching: Caching): (onTestFinished: EndOfTest) => Dona
       get pools() {
         return get('pools');
       },
+      queues,
+      deploy,
       refuse: (calls) => {
         refused = calls;
       },
