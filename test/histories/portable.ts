@@ -14,16 +14,20 @@ export function portable(history: History): string {
   return `{"events":[\n${lines.join(',\n')}\n]}\n`;
 }
 
-/** The server's own book-keeping, files of the recorder, and what is the same in every step: replay reads none of them. */
+/**
+ * What replay does not read: who it was (process, host, build), the server's own book-keeping, files of the recorder, and
+ * what is the same in every step.
+ */
 const LEFT_OUT: ReadonlySet<string> = new Set([
+  'identity',
+  'workerVersion',
+  'binaryChecksum',
+  'stackTrace',
   'taskId',
   'requestId',
-  'stackTrace',
-  'binaryChecksum',
   'retryPolicy',
 ]);
 
-/** Who and where: process and host, the worker's own queue, its build. Replay compares none of them. */
 function withoutMaker(value: Json, rename: (text: string) => string): Json {
   if (typeof value === 'string') return rename(value);
   if (typeof value !== 'object' || value === null) return value;
@@ -31,8 +35,7 @@ function withoutMaker(value: Json, rename: (text: string) => string): Json {
   const kept: Record<string, Json> = {};
   for (const [key, item] of Object.entries(value)) {
     if (LEFT_OUT.has(key)) continue;
-    if (key === 'identity' || key === 'buildId') kept[key] = 'recorded';
-    else if (key === 'data' && typeof item === 'string') kept[key] = renamedPayload(item, rename);
+    if (key === 'data' && typeof item === 'string') kept[key] = renamedPayload(item, rename);
     else kept[key] = withoutMaker(item, rename);
   }
   if (kept['kind'] === 'TASK_QUEUE_KIND_STICKY') kept['name'] = 'sticky';

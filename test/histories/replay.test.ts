@@ -5,7 +5,7 @@ import { startTelemetry, type Telemetry } from '../../platform/telemetry.ts';
 import { loadWorkflowBundle } from '../../workers/workflow-bundle.ts';
 import * as workflows from '../../workflows/index.ts';
 import { PATHS } from './paths.ts';
-import { misfits } from './replay.ts';
+import { misfits, replayQuietly } from './replay.ts';
 import { storedHistories, type StoredHistory } from './stored.ts';
 import { storyOf, tells } from './story.ts';
 
@@ -15,10 +15,13 @@ const NAMES = Object.entries(PATHS).flatMap(([workflow, paths]) =>
   Object.keys(paths).map((path) => `${workflow}/${path}`),
 );
 
+const log = pino({ level: 'silent' });
+
 describe('the recorded histories', () => {
   let telemetry: Telemetry;
   let histories: StoredHistory[];
   beforeAll(async () => {
+    replayQuietly();
     telemetry = startTelemetry('test', undefined);
     histories = await storedHistories();
   });
@@ -34,7 +37,7 @@ describe('the recorded histories', () => {
 
   test('replay on the code of today: a donation in flight goes on with it', async () => {
     const plugins = [telemetry.temporalPlugin];
-    const bundle = await loadWorkflowBundle(plugins, pino({ level: 'silent' }));
+    const bundle = await loadWorkflowBundle(plugins, log);
     expect(await Array.fromAsync(misfits({ bundle, plugins }, histories))).toEqual([]);
   }, 30_000);
 

@@ -1,4 +1,11 @@
-import { Worker, type WorkerPlugin, type WorkflowBundle } from '@temporalio/worker';
+import {
+  DefaultLogger,
+  makeTelemetryFilterString,
+  Runtime,
+  Worker,
+  type WorkerPlugin,
+  type WorkflowBundle,
+} from '@temporalio/worker';
 import type { StoredHistory } from './stored.ts';
 
 export type Code = { readonly bundle: WorkflowBundle; readonly plugins: WorkerPlugin[] };
@@ -16,4 +23,12 @@ export async function* misfits(
   );
   for await (const { workflowId: name, error } of replays)
     if (error !== undefined) yield { name, message: error.message };
+}
+
+/** A history that does not fit is a result here, no news for the log. Before the first replay of a process. */
+export function replayQuietly(): void {
+  Runtime.install({
+    logger: new DefaultLogger('ERROR', () => undefined),
+    telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'ERROR', other: 'ERROR' }) } },
+  });
 }
