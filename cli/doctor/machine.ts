@@ -43,8 +43,14 @@ function inGigabytes(bytes: number): string {
 }
 
 /** One of Temporal's own tools: "temporal version 1.5.1 (Server 1.29.1, …)", "tctl version 1.18.0". */
-export async function askTool(binary: string, { signal }: Pick<Limits, 'signal'>): Promise<Answer> {
-  const { stdout } = await promisify(execFile)(binary, ['--version'], { signal });
+export async function askTool(
+  binary: string,
+  { signal }: Pick<Limits, 'signal'>,
+  home: string = STATE,
+): Promise<Answer> {
+  // Whatever it is asked, tctl makes a file in its user's home, and ends in a panic where there is none.
+  const env = { HOME: home };
+  const { stdout } = await promisify(execFile)(binary, ['--version'], { signal, env });
   const [, version = null, rest = ''] = /version v?(\S+)(?: \((.*)\))?/.exec(stdout) ?? [];
   return { version, detail: rest };
 }

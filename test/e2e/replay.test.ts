@@ -361,9 +361,9 @@ function single(index: number): Given {
   return gift;
 }
 
-/** tctl keeps a file of its own in the user's configuration folder: not in that of whoever runs the tests. */
+/** tctl keeps a file of its own in its user's home: not in that of whoever runs the tests. */
 function environment(): Readonly<Record<string, string>> {
-  return { ...stack.environment, XDG_CONFIG_HOME: join(stack.directory, 'config') };
+  return { ...stack.environment, HOME: join(stack.directory, 'home') };
 }
 
 function careforall(command: string): Promise<Ended> {

@@ -1,6 +1,6 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -73,6 +73,16 @@ describe('a tool', () => {
       detail: '',
     });
     expect(await askTool(saying('what?'), { signal })).toMatchObject({ version: null });
+  });
+
+  it('does not see its user’s home: asking it leaves nothing there', async () => {
+    const home = mkdtempSync(join(tmpdir(), 'home-'));
+    const file = join(home, 'tool');
+    writeFileSync(file, '#!/bin/sh\n: > "$HOME/left-behind"\necho version 1\n', { mode: 0o755 });
+    expect(await askTool(file, { signal: new AbortController().signal }, home)).toMatchObject({
+      version: '1',
+    });
+    expect(existsSync(join(home, 'left-behind'))).toBe(true);
   });
 });
 
