@@ -132,7 +132,7 @@ export async function cancelWritten({ pools }: DonationStage, { donationId }: Do
 
 export async function cancelledByDonor(stage: DonationStage, donation: Donation): Promise<void> {
   await cancelWritten(stage, donation);
-  const tell = deliverDonationCommand(stage.client);
+  const tell = deliverDonationCommand(stage.pools.donations, stage.client);
   const row = { id: randomUUID(), attempts: 1, donation_id: donation.donationId, traceparent: null };
   expect(await tell(row)).toEqual({ kind: 'delivered' });
 }
