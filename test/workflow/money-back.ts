@@ -67,5 +67,5 @@ export async function raisedOf(
 }
 
 export async function eventuallyBooked(stage: DonationStage, donation: Donation): Promise<void> {
-  await eventually('provider and books agree', () => expectBooked(stage, donation), { withinMs: 30_000 });
+  await eventually('provider and books agree', () => expectBooked(stage, donation), { withinMs: 60_000 });
 }
