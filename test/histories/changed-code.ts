@@ -25,10 +25,10 @@ export async function bundleChanged(
       await cp(join(ROOT, folder), join(copy, folder), { recursive: true });
     for (const { file, change } of changes) {
       const path = join(copy, 'workflows', file);
-      const before = await readFile(path, 'utf8');
-      const after = change(before);
-      if (after === before) throw new Error(`workflows/${file} is as it was`);
-      await writeFile(path, after);
+      const source = await readFile(path, 'utf8');
+      const changed = change(source);
+      if (changed === source) throw new Error(`workflows/${file} is as it was`);
+      await writeFile(path, changed);
     }
     return await bundleWorkflowCode({
       workflowsPath: join(copy, 'workflows', 'index.ts'),

@@ -40,8 +40,9 @@ describe('changed workflow code', () => {
 
   test('with a step more does not fit, and does fit when the step is patched in', async () => {
     const found = await misfitsOf(STEP_MORE);
-    for (const name of ['donation/captured-queues', 'donation/captured-local'])
-      expect(found.get(name)).toContain('[TMPRL1100] Nondeterminism error');
+    expect(found.get('donation/captured-queues')).toContain('[TMPRL1100] Nondeterminism error');
+    // Local activities take their recorded answers in turn: here the code stumbles over a wrong one before Temporal sees it.
+    expect(found.get('donation/captured-local')).toContain('Replay failed');
     expect([...(await misfitsOf(STEP_MORE_PATCHED))]).toEqual([]);
   });
 
