@@ -1,8 +1,9 @@
 /** What an installation leaves on servers that it shares with others, and how that is removed. */
-import { Client, Connection } from '@temporalio/client';
+import { Client, Connection, ScheduleNotFoundError } from '@temporalio/client';
 import { connect } from 'amqplib';
 import { Redis } from 'ioredis';
 import { QUEUES } from '../events/topology.ts';
+import { reconciliationSchedules } from '../platform/temporal.ts';
 
 const QUERY_LIMIT = 10_000;
 
@@ -41,11 +42,20 @@ export async function clearRabbitmq(url: string, prefix: string): Promise<void> 
   }
 }
 
-/** Ends the running workflows of the prefix: their rows are gone, they would only fail again and again. */
+/** Ends the schedules and running workflows of the prefix: their rows are gone, they would only fail again and again. */
 export async function endWorkflows(address: string, namespace: string, prefix: string): Promise<number> {
   const connection = await Connection.connect({ address, connectTimeout: 3_000 });
   try {
     const client = new Client({ connection, namespace });
+    // First: a schedule would start the next workflow.
+    for (const scheduleId of Object.values(reconciliationSchedules(prefix))) {
+      await client.schedule
+        .getHandle(scheduleId)
+        .delete()
+        .catch((error: unknown) => {
+          if (!(error instanceof ScheduleNotFoundError)) throw error;
+        });
+    }
     const queues = ['donations', 'payments', 'campaigns']
       .map((service) => `'${prefix}-${service}'`)
       .join(', ');

@@ -3,49 +3,73 @@
  */
 import { z } from 'zod';
 import { DEFAULT_POLICY } from '../domain/donation.ts';
+import { DEFAULT_RECONCILIATION_POLICY as RECONCILIATION } from '../domain/reconciliation.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const databaseUrl = z.url({ protocol: /^postgres(ql)?$/ });
 
-const policy = z
-  .string()
-  .transform((text, context): unknown => {
-    try {
-      return JSON.parse(text);
-    } catch {
-      context.addIssue('must be JSON');
-      return z.NEVER;
-    }
-  })
-  .pipe(
-    z.strictObject({
-      providerCallTimeoutMs: z.number().int().positive().default(DEFAULT_POLICY.providerCallTimeoutMs),
-      localProviderCallTimeoutMs: z
-        .number()
-        .int()
-        .positive()
-        .default(DEFAULT_POLICY.localProviderCallTimeoutMs),
-      retryInitialMs: z.number().int().positive().default(DEFAULT_POLICY.retryInitialMs),
-      retryMaxMs: z.number().int().positive().default(DEFAULT_POLICY.retryMaxMs),
-      stepAttempts: z.number().int().positive().default(DEFAULT_POLICY.stepAttempts),
-      resolvePausesMs: z
-        .array(z.number().int().positive())
-        .min(1)
-        .default([...DEFAULT_POLICY.resolvePausesMs]),
-      abandonAfterMs: z.number().int().positive().default(DEFAULT_POLICY.abandonAfterMs),
-      giveUpAfterMs: z.number().int().positive().default(DEFAULT_POLICY.giveUpAfterMs),
-      /** How long an operation of ours keeps the provider's events of its payment waiting. */
-      quietAfterOperationMs: z.number().int().nonnegative().default(2_000),
-      /** A row this old that nobody has claimed belongs to a process that died: the sweeper takes it. */
-      sweepAfterMs: z.number().int().nonnegative().default(5_000),
-      /** How long a relay may hold a row before another may deliver it again. */
-      leaseMs: z.number().int().positive().default(30_000),
-      /** An event given to a workflow this long ago and still not applied is delivered again. */
-      redeliverAfterMs: z.number().int().positive().default(60_000),
-      /** An accepted request this old without a final pledge has its workflow looked up. */
-      missingWorkflowAfterMs: z.number().int().positive().default(300_000),
-    }),
-  );
+const json = z.string().transform((text, context): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    context.addIssue('must be JSON');
+    return z.NEVER;
+  }
+});
+
+const policy = json.pipe(
+  z.strictObject({
+    providerCallTimeoutMs: z.number().int().positive().default(DEFAULT_POLICY.providerCallTimeoutMs),
+    localProviderCallTimeoutMs: z
+      .number()
+      .int()
+      .positive()
+      .default(DEFAULT_POLICY.localProviderCallTimeoutMs),
+    retryInitialMs: z.number().int().positive().default(DEFAULT_POLICY.retryInitialMs),
+    retryMaxMs: z.number().int().positive().default(DEFAULT_POLICY.retryMaxMs),
+    stepAttempts: z.number().int().positive().default(DEFAULT_POLICY.stepAttempts),
+    resolvePausesMs: z
+      .array(z.number().int().positive())
+      .min(1)
+      .default([...DEFAULT_POLICY.resolvePausesMs]),
+    abandonAfterMs: z.number().int().positive().default(DEFAULT_POLICY.abandonAfterMs),
+    giveUpAfterMs: z.number().int().positive().default(DEFAULT_POLICY.giveUpAfterMs),
+    /** How long an operation of ours keeps the provider's events of its payment waiting. */
+    quietAfterOperationMs: z.number().int().nonnegative().default(2_000),
+    /** A row this old that nobody has claimed belongs to a process that died: the sweeper takes it. */
+    sweepAfterMs: z.number().int().nonnegative().default(5_000),
+    /** How long a relay may hold a row before another may deliver it again. */
+    leaseMs: z.number().int().positive().default(30_000),
+    /** An event given to a workflow this long ago and still not applied is delivered again. */
+    redeliverAfterMs: z.number().int().positive().default(60_000),
+    /** An accepted request this old without a final pledge has its workflow looked up. */
+    missingWorkflowAfterMs: z.number().int().positive().default(300_000),
+  }),
+);
+
+const positive = z.number().int().positive();
+
+/** How often each kind of reconciliation begins by itself, and how it goes about its work. */
+const reconciliation = json.pipe(
+  z.strictObject({
+    deltaEveryMs: positive.default(3_600_000),
+    fullEveryMs: positive.default(86_400_000),
+    invariantsEveryMs: positive.default(3_600_000),
+    overlapMs: positive.default(RECONCILIATION.overlapMs),
+    freshMs: z.number().int().nonnegative().default(RECONCILIATION.freshMs),
+    windowMs: positive.default(RECONCILIATION.windowMs),
+    stuckAfterMs: positive.default(RECONCILIATION.stuckAfterMs),
+    abandonAfterMs: positive.default(RECONCILIATION.abandonAfterMs),
+    busyPauseMs: positive.default(RECONCILIATION.busyPauseMs),
+    busyLimitMs: positive.default(RECONCILIATION.busyLimitMs),
+    heartbeatTimeoutMs: positive.default(RECONCILIATION.heartbeatTimeoutMs),
+    retryInitialMs: positive.default(RECONCILIATION.retryInitialMs),
+    retryMaxMs: positive.default(RECONCILIATION.retryMaxMs),
+    verifyPausesMs: z.array(positive).default([...RECONCILIATION.verifyPausesMs]),
+    bookPageSize: positive.default(RECONCILIATION.bookPageSize),
+    bookPagesPerRun: positive.default(RECONCILIATION.bookPagesPerRun),
+  }),
+);
 
 const environment = z.object({
   NAME_PREFIX: z
@@ -84,10 +108,12 @@ const environment = z.object({
   OTEL_EXPORTER_OTLP_ENDPOINT: z.url().optional(),
   FAILPOINTS_DIR: z.string().optional(),
   POLICY: policy.prefault('{}'),
+  RECONCILIATION: reconciliation.prefault('{}'),
 });
 
 export type Environment = z.infer<typeof environment>;
 export type Policy = Environment['POLICY'];
+export type ReconciliationSettings = Environment['RECONCILIATION'];
 export type Config<Needed extends keyof Environment = never> = Environment & {
   readonly [Name in Needed]-?: NonNullable<Environment[Name]>;
 };

@@ -23,7 +23,8 @@ export type FailpointName =
   | 'webhook.stored'
   | 'webhook.claimed'
   | 'webhook.delivered'
-  | 'event.applied';
+  | 'event.applied'
+  | 'reconciliation.page';
 
 export function createFailpoint(directory: string | undefined): Failpoint {
   if (directory === undefined) return () => undefined;

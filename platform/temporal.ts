@@ -70,3 +70,12 @@ export function taskQueues(prefix: string) {
     campaigns: `${prefix}-campaigns`,
   } as const;
 }
+
+/** What an installation leaves in Temporal's schedules. */
+export function reconciliationSchedules(prefix: string) {
+  return {
+    delta: `${prefix}-reconciliation-delta`,
+    full: `${prefix}-reconciliation-full`,
+    invariants: `${prefix}-reconciliation-invariants`,
+  } as const;
+}

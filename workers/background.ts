@@ -15,6 +15,7 @@ import { consumeCampaignEvents } from './campaign-events.ts';
 import { consumeNotices } from './notices.ts';
 import { consumeReceipts } from './receipts.ts';
 import { startOpsServer } from './ops-server.ts';
+import { keepSchedules } from './schedules.ts';
 import { redeliverEvents, restartMissingWorkflows } from './sweeper.ts';
 
 const POOL_SIZE = 3;
@@ -101,6 +102,13 @@ await runProcess(log, async (opened) => {
     );
   }, HOUSEKEEPING_MS);
   opened.use('housekeeping', housekeeping, (it) => clearInterval(it));
+
+  const schedules = keepSchedules(
+    temporal.client,
+    { prefix: config.NAME_PREFIX, settings: config.RECONCILIATION, queues: taskQueues(config.NAME_PREFIX) },
+    log,
+  );
+  opened.use('schedules', schedules, (it) => it.stop());
 
   const ready = async (): Promise<void> => {
     await Promise.all([donations, payments, campaigns, notifications].map((it) => it.query('SELECT 1')));

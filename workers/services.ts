@@ -3,9 +3,15 @@ import { Context } from '@temporalio/activity';
 import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
 import type { Pool } from 'pg';
 import { createCampaignActivities } from '../activities/campaigns/index.ts';
+import { createCampaignReconciliation } from '../activities/campaigns/reconciliation.ts';
 import { createDonationActivities } from '../activities/donations/index.ts';
+import { createDonationReconciliation } from '../activities/donations/reconciliation.ts';
 import { createPaymentActivities } from '../activities/payments/index.ts';
 import { breakLocalCalls, createLocalCalls } from '../activities/payments/local-calls.ts';
+import {
+  createReconciliationActivities,
+  type Progress,
+} from '../activities/payments/reconciliation/index.ts';
 import { startOutboxRelay } from '../events/relay.ts';
 import { createBreaker, type Breaker } from '../platform/breaker.ts';
 import { configuredLogLevel, loadConfig, type Config } from '../platform/config.ts';
@@ -16,9 +22,16 @@ import { createPool } from '../platform/postgres.ts';
 import { connectBroker, type Broker } from '../platform/rabbit.ts';
 import { startTelemetry, type Telemetry } from '../platform/telemetry.ts';
 import { taskQueues } from '../platform/temporal.ts';
-import { createStripeProvider } from '../provider/stripe/adapter.ts';
+import { createStripeProvider, isLivemode } from '../provider/stripe/adapter.ts';
 import { readWebhookEvent } from '../provider/stripe/webhook.ts';
-import type { CampaignActivities, DonationActivities, PaymentActivities } from '../workflows/ports.ts';
+import type {
+  CampaignActivities,
+  DonationActivities,
+  PaymentActivities,
+  ReconciliationCampaignActivities,
+  ReconciliationDonationActivities,
+  ReconciliationPaymentActivities,
+} from '../workflows/ports.ts';
 import { startOpsServer } from './ops-server.ts';
 import { connectUntilUp, logThrough, runWorkers } from './temporal-workers.ts';
 import { loadWorkflowBundle } from './workflow-bundle.ts';
@@ -44,6 +57,11 @@ type Parts = {
   readonly breakers: Breaker[];
 };
 
+type ServiceActivities =
+  | (DonationActivities & ReconciliationDonationActivities)
+  | (PaymentActivities & ReconciliationPaymentActivities)
+  | (CampaignActivities & ReconciliationCampaignActivities);
+
 /** One process that works for the given services; with all of them, sagas run as local activities. */
 export async function runServiceWorkers(name: string, services: readonly Service[]): Promise<void> {
   const log = createLogger(name, configuredLogLevel());
@@ -67,7 +85,7 @@ export async function runServiceWorkers(name: string, services: readonly Service
           );
     const breakers = broker === null ? [] : [broker.breaker];
     const parts: Parts = { config, log, opened, broker, pools: [], breakers };
-    const activities: Partial<DonationActivities & PaymentActivities & CampaignActivities> = {};
+    const activities: Record<string, unknown> = {};
     for (const service of services) Object.assign(activities, createActivities(service, parts));
 
     const connection = opened.use(
@@ -93,10 +111,7 @@ export async function runServiceWorkers(name: string, services: readonly Service
   });
 }
 
-function createActivities(
-  service: Service,
-  parts: Parts,
-): Partial<DonationActivities & PaymentActivities & CampaignActivities> {
+function createActivities(service: Service, parts: Parts): ServiceActivities {
   const { config, log, opened, broker } = parts;
   const url = config[DATABASE[service]] ?? '';
   const pool = opened.use(
@@ -114,9 +129,9 @@ function createActivities(
   const shared = { pool, failpoint, outboxWritten: outbox.wake };
   switch (service) {
     case 'donations':
-      return createDonationActivities(shared);
+      return { ...createDonationActivities(shared), ...createDonationReconciliation(pool) };
     case 'campaigns':
-      return createCampaignActivities(shared);
+      return { ...createCampaignActivities(shared), ...createCampaignReconciliation(pool) };
     case 'payments': {
       const breaker = createBreaker('local-provider', log, {
         timeoutMs: config.POLICY.localProviderCallTimeoutMs,
@@ -127,7 +142,7 @@ function createActivities(
         secretKey: config.STRIPE_SECRET_KEY ?? '',
         timeoutMs: config.POLICY.providerCallTimeoutMs,
       });
-      return createPaymentActivities({
+      const payments = createPaymentActivities({
         ...shared,
         provider: breakLocalCalls(provider, breaker, () => Context.current().info.isLocal),
         readSnapshot: (payload) => {
@@ -140,6 +155,16 @@ function createActivities(
           return { isLocal: info.isLocal, attempt: info.attempt, signal: cancellationSignal };
         },
       });
+      const reconciliation = createReconciliationActivities({
+        pool,
+        provider,
+        livemode: isLivemode(config.STRIPE_SECRET_KEY ?? ''),
+        failpoint,
+        signal: () => Context.current().cancellationSignal,
+        heartbeat: (progress) => Context.current().heartbeat(progress),
+        progress: () => Context.current().info.heartbeatDetails as Progress | undefined,
+      });
+      return { ...payments, ...reconciliation };
     }
     default:
       return service satisfies never;

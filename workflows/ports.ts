@@ -1,6 +1,7 @@
 /** What the workflows need done, by service. Activities implement these; arguments and results are all that history sees. */
 import type { CurrencyCode } from '../domain/money.ts';
 import type { PaymentStatus } from '../domain/payment.ts';
+import type { FindingClass, ReconciliationKind, ReconciliationPolicy } from '../domain/reconciliation.ts';
 import type { TotalsEntry } from '../domain/totals.ts';
 
 /** A payment as last proven, and all totals entries its transitions have made so far (applying them again adds nothing). */
@@ -80,3 +81,140 @@ export interface CampaignActivities {
 }
 
 export type Activities = DonationActivities & PaymentActivities & CampaignActivities;
+
+/** One reconciliation, as each of its activities has to know it. */
+export type ReconciliationRun = {
+  readonly runId: string;
+  readonly kind: ReconciliationKind;
+  /** Finds and reports, and changes nothing else. */
+  readonly dryRun: boolean;
+  readonly fromMs: number;
+  /** What changed after this is under way. */
+  readonly freshAfterMs: number;
+};
+
+/** Where payments to compare come from: the provider's three lists, ours, and what people are looking at already. */
+export type ExamineSource = 'payments' | 'refunds' | 'disputes' | 'ours' | 'reviewed';
+
+/** Counts and ids alone: nothing bigger enters a history. */
+export type Examined = {
+  /** Where to go on; null at the end. */
+  readonly cursor: string | null;
+  readonly count: number;
+  /** The provider's payments of which we have none, with the donation that they name, if any. */
+  readonly unmatched: readonly Unmatched[];
+};
+export type Unmatched = { readonly providerPaymentId: string; readonly donationId: string | null };
+
+/** A payment in as few characters as its comparison with pledge and totals needs. */
+export type BookLine = {
+  readonly donationId: string;
+  readonly campaignId: string;
+  readonly status: PaymentStatus;
+  readonly version: number;
+  /** Their ids without the donation's, with which each begins. */
+  readonly entries: readonly { readonly id: string; readonly kind: string; readonly amountMinor: number }[];
+};
+export type BookPage = { readonly lines: readonly BookLine[]; readonly cursor: string | null };
+
+/** What a pledge, or the totals, say instead of what their payment says; `isBehind`: settling it again can mend it. */
+export type BookDifference = {
+  readonly donationId: string;
+  readonly isBehind: boolean;
+  readonly expected: string;
+  readonly found: string | null;
+};
+
+export type Violation = {
+  readonly class: FindingClass;
+  readonly subject: string;
+  readonly donationId: string | null;
+  readonly expected: number | null;
+  readonly found: number | null;
+};
+
+export type RunCounts = {
+  readonly examined: number;
+  readonly findings: number;
+  readonly repaired: number;
+  /** Repairs that were asked for and not seen to have happened. */
+  readonly unrepaired: number;
+  readonly openReviews: number;
+};
+
+export interface ReconciliationPaymentActivities {
+  /** One at a time: the other run's id when there is one. */
+  beginReconciliation(asked: {
+    readonly runId: string;
+    readonly kind: ReconciliationKind;
+    readonly dryRun: boolean;
+    /** How far back; null for what the kind says. */
+    readonly sinceMs: number | null;
+    readonly policy: ReconciliationPolicy;
+  }): Promise<
+    | { readonly kind: 'begun'; readonly run: ReconciliationRun }
+    | { readonly kind: 'busy'; readonly runId: string }
+  >;
+  /** Compares page after page, writes down what differs and asks for its repair. Heartbeats where it is. */
+  examine(page: {
+    readonly run: ReconciliationRun;
+    readonly source: ExamineSource;
+    readonly cursor: string | null;
+  }): Promise<Examined>;
+  /** Decides about the provider's payments of which we have none; resolves with the donations to start again. */
+  placeUnmatched(found: {
+    readonly run: ReconciliationRun;
+    readonly unmatched: readonly Unmatched[];
+    readonly orders: readonly PaymentOrder[];
+  }): Promise<{ readonly restart: readonly string[] }>;
+  /** Payments that changed in the window, or those named. */
+  bookPage(page: {
+    readonly run: ReconciliationRun;
+    readonly cursor: string | null;
+    readonly size: number;
+    readonly only?: readonly string[];
+  }): Promise<BookPage>;
+  recordDifferences(found: {
+    readonly run: ReconciliationRun;
+    readonly pledges: readonly BookDifference[];
+    readonly totals: readonly BookDifference[];
+  }): Promise<void>;
+  /** Payments that ask for a person themselves. */
+  recordMarked(run: ReconciliationRun): Promise<void>;
+  /** Those of this database, and those that the other services have found. */
+  recordViolations(found: {
+    readonly run: ReconciliationRun;
+    readonly stuckAfterMs: number;
+    readonly violations: readonly Violation[];
+  }): Promise<void>;
+  /** Looks again at what was to be repaired; names the donations whose books are still to be compared. */
+  verifyRepairs(
+    run: ReconciliationRun,
+  ): Promise<{ readonly open: number; readonly books: readonly string[] }>;
+  /** Of these donations, whatever is not in `still` is repaired. */
+  recordRepaired(looked: {
+    readonly run: ReconciliationRun;
+    readonly donationIds: readonly string[];
+    readonly still: readonly string[];
+  }): Promise<void>;
+  /** Closes what people need not look at any more, and the run. */
+  finishReconciliation(end: {
+    readonly run: ReconciliationRun;
+    readonly examined: number;
+  }): Promise<RunCounts>;
+  failReconciliation(runId: string): Promise<void>;
+}
+
+export interface ReconciliationDonationActivities {
+  /** Of those ids that are requests of ours. */
+  requestedOrders(donationIds: readonly string[]): Promise<PaymentOrder[]>;
+  /** Their workflows are started again, unless Temporal still has them. */
+  restartDonations(donationIds: readonly string[]): Promise<void>;
+  differingPledges(lines: readonly BookLine[]): Promise<BookDifference[]>;
+  donationViolations(stuckAfterMs: number): Promise<Violation[]>;
+}
+
+export interface ReconciliationCampaignActivities {
+  differingTotals(lines: readonly BookLine[]): Promise<BookDifference[]>;
+  campaignViolations(): Promise<Violation[]>;
+}

@@ -159,7 +159,7 @@ export async function applyReversals(
   return payment;
 }
 
-const REFUND_STATUS: Readonly<Record<ProviderRefundStatus, RefundStatus>> = {
+export const REFUND_STATUS: Readonly<Record<ProviderRefundStatus, RefundStatus>> = {
   pending: 'pending',
   requires_action: 'pending',
   succeeded: 'succeeded',

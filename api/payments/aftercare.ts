@@ -1,9 +1,10 @@
-/** Tells a payment's aftercare something, and starts it when it does not run. */
-import type { Client } from '@temporalio/client';
+/** Tells a payment's owner something: its donation while that runs, else its aftercare, which is started when it does not. */
+import { WorkflowNotFoundError, type Client } from '@temporalio/client';
 import type { Pool } from 'pg';
 import type { DonationPolicy } from '../../domain/donation.ts';
-import { aftercareWorkflowId } from '../../domain/ids.ts';
+import { aftercareWorkflowId, donationWorkflowId } from '../../domain/ids.ts';
 import type { CurrencyCode } from '../../domain/money.ts';
+import { RANK, type PaymentStatus } from '../../domain/payment.ts';
 import { donationSearchAttributes } from '../../platform/search-attributes.ts';
 import {
   lookSignal,
@@ -27,6 +28,9 @@ export type PaymentOrderRow = {
   readonly currency: CurrencyCode;
   readonly payment_method: string;
 };
+
+/** What says who owns it. */
+export type OwnedPaymentRow = PaymentOrderRow & { readonly state: PaymentStatus };
 
 export const PAYMENT_ORDER_COLUMNS = 'id, campaign_id, amount, currency, payment_method';
 
@@ -62,11 +66,30 @@ export async function signalAftercare(
   });
 }
 
+/** An open payment belongs to its donation; a closed one, and one whose donation has ended, to aftercare. */
+export async function signalOwner(
+  deps: AftercareDeps,
+  payment: OwnedPaymentRow,
+  news: Exclude<News, 'work'>,
+): Promise<void> {
+  if (RANK[payment.state] < RANK.FAILED) {
+    const donation = deps.temporal.workflow.getHandle(donationWorkflowId(payment.id));
+    try {
+      if (news === 'look') await donation.signal(lookSignal);
+      else await donation.signal(providerEventSignal, news.eventId);
+      return;
+    } catch (error) {
+      if (!(error instanceof WorkflowNotFoundError)) throw error;
+    }
+  }
+  await signalAftercare(deps, payment, news);
+}
+
 const SIGNAL = { work: workSignal, look: lookSignal } as const;
 
-export async function findPaymentOrder(pool: Pool, id: string): Promise<PaymentOrderRow | null> {
-  const { rows } = await pool.query<PaymentOrderRow>(
-    `SELECT ${PAYMENT_ORDER_COLUMNS} FROM payments WHERE id = $1`,
+export async function findPaymentOrder(pool: Pool, id: string): Promise<OwnedPaymentRow | null> {
+  const { rows } = await pool.query<OwnedPaymentRow>(
+    `SELECT ${PAYMENT_ORDER_COLUMNS}, state FROM payments WHERE id = $1`,
     [id],
   );
   return rows[0] ?? null;

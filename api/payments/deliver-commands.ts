@@ -2,7 +2,7 @@
 import type { Pool } from 'pg';
 import type { ClaimedRow, Delivery, RelayTable } from '../../platform/relay.ts';
 import { inSpan } from '../../platform/telemetry.ts';
-import { findPaymentOrder, signalAftercare, type AftercareDeps } from './aftercare.ts';
+import { findPaymentOrder, signalAftercare, signalOwner, type AftercareDeps } from './aftercare.ts';
 
 export const PAYMENT_COMMANDS_TABLE: RelayTable = {
   name: 'workflow_commands',
@@ -32,7 +32,7 @@ export function deliverPaymentCommand(
         const payment = await findPaymentOrder(deps.pool, row.payment_id);
         if (payment === null) return { kind: 'parked', reason: 'there is no such payment' };
         await deps.temporal.withDeadline(Date.now() + SIGNAL_LIMIT_MS, () =>
-          signalAftercare(deps, payment, row.type === 'refund' ? 'work' : 'look'),
+          row.type === 'refund' ? signalAftercare(deps, payment, 'work') : signalOwner(deps, payment, 'look'),
         );
         return { kind: 'delivered' };
       },

@@ -1,18 +1,16 @@
 /** Decides what a stored event is good for, and tells the payment's workflow when it may prove something new. */
-import { WorkflowNotFoundError } from '@temporalio/client';
 import type { Pool } from 'pg';
-import { donationWorkflowId } from '../../domain/ids.ts';
 import { RANK, type PaymentStatus } from '../../domain/payment.ts';
 import type { Failpoint } from '../../platform/failpoint.ts';
 import type { ClaimedRow, Delivery, RelayTable } from '../../platform/relay.ts';
 import { inSpan } from '../../platform/telemetry.ts';
 import type { PaymentProvider } from '../../provider/port.ts';
-import { providerEventSignal } from '../../workflows/messages.ts';
 import {
   PAYMENT_ORDER_COLUMNS,
   signalAftercare,
+  signalOwner,
   type AftercareDeps,
-  type PaymentOrderRow,
+  type OwnedPaymentRow,
 } from './aftercare.ts';
 import { claimsNothingNew, isReversal, readHint } from './reversal-events.ts';
 
@@ -64,9 +62,8 @@ const SIGNAL_LIMIT_MS = 5_000;
 const UNMATCHED_RETRY_MS = 1_000;
 const UNMATCHED_LIMIT_MS = 24 * 3_600_000;
 
-type PaymentRow = PaymentOrderRow & {
+type PaymentRow = OwnedPaymentRow & {
   readonly provider_payment_id: string | null;
-  readonly state: PaymentStatus;
   readonly operation_age_ms: number | null;
 };
 
@@ -95,7 +92,9 @@ async function tell(deps: DeliverDeps, row: WebhookEventRow): Promise<Delivery> 
   if (RANK[payment.state] >= RANK[proves] && !idIsNews) return { kind: 'delivered', outcome: 'nothing_new' };
   const quietInMs = quietIn(deps, payment);
   if (quietInMs > 0) return { kind: 'later', afterMs: quietInMs };
-  await signal(deps, payment, row.id);
+  await deps.temporal.withDeadline(Date.now() + SIGNAL_LIMIT_MS, () =>
+    signalOwner(deps, payment, { eventId: row.id }),
+  );
   return { kind: 'delivered' };
 }
 
@@ -149,21 +148,4 @@ function unmatched(row: WebhookEventRow): Delivery {
     reason: 'no payment of ours fits yet',
     afterMs: Math.max(UNMATCHED_RETRY_MS, Math.min(ageMs / 4, 300_000)),
   };
-}
-
-/** An open payment belongs to its donation; a closed one, and one whose donation has ended, to aftercare. */
-async function signal(deps: DeliverDeps, payment: PaymentRow, eventId: string): Promise<void> {
-  const { temporal } = deps;
-  await temporal.withDeadline(Date.now() + SIGNAL_LIMIT_MS, async () => {
-    if (RANK[payment.state] < RANK.FAILED) {
-      try {
-        const donation = temporal.workflow.getHandle(donationWorkflowId(payment.id));
-        await donation.signal(providerEventSignal, eventId);
-        return;
-      } catch (error) {
-        if (!(error instanceof WorkflowNotFoundError)) throw error;
-      }
-    }
-    await signalAftercare(deps, payment, { eventId });
-  });
 }

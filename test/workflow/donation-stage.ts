@@ -6,8 +6,14 @@ import type { Pool } from 'pg';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { createCampaignActivities } from '../../activities/campaigns/index.ts';
+import { createCampaignReconciliation } from '../../activities/campaigns/reconciliation.ts';
 import { createDonationActivities } from '../../activities/donations/index.ts';
+import { createDonationReconciliation } from '../../activities/donations/reconciliation.ts';
 import { createPaymentActivities } from '../../activities/payments/index.ts';
+import {
+  createReconciliationActivities,
+  type Progress,
+} from '../../activities/payments/reconciliation/index.ts';
 import { startDonationWorkflow, type RequestRow } from '../../api/donations/start-workflows.ts';
 import { deliverPaymentCommand, type PaymentCommandRow } from '../../api/payments/deliver-commands.ts';
 import { deliverEvent, type WebhookEventRow } from '../../api/payments/deliver-events.ts';
@@ -20,6 +26,7 @@ import { startTelemetry, type Telemetry } from '../../platform/telemetry.ts';
 import { taskQueues } from '../../platform/temporal.ts';
 import type { PaymentProvider } from '../../provider/port.ts';
 import { createStripeProvider } from '../../provider/stripe/adapter.ts';
+import type { Queues } from '../../workflows/messages.ts';
 import { logThrough } from '../../workers/temporal-workers.ts';
 import { loadWorkflowBundle } from '../../workers/workflow-bundle.ts';
 import type { Queues } from '../../workflows/messages.ts';
@@ -93,6 +100,9 @@ export type DonationStage = {
   /** Hands what was decided about a payment to its aftercare, as the relay does; resolves with how much that was. */
   deliverCommands(donation: Donation): Promise<number>;
   aftercare(donation: Donation): WorkflowHandle;
+  readonly queues: Queues;
+  /** Has a workflow that the test started itself replayed at its end, too. */
+  replayLater(workflowId: string): void;
 };
 
 const WORKER_OPTIONS = {
@@ -147,13 +157,25 @@ export function openStage(caching: Caching): (onTestFinished: EndOfTest) => Dona
   const activities = (): object => {
     const { donations, payments, campaigns } = get('pools');
     const shared = { failpoint: () => undefined, outboxWritten: () => undefined };
+    const provider = refusable(connect(SECRET_KEY), connect('sk_test_of_somebody_else'), () => refused);
     return {
+      ...createDonationReconciliation(donations),
+      ...createCampaignReconciliation(campaigns),
+      ...createReconciliationActivities({
+        pool: payments,
+        provider,
+        livemode: false,
+        failpoint: shared.failpoint,
+        signal: () => Context.current().cancellationSignal,
+        heartbeat: (progress) => Context.current().heartbeat(progress),
+        progress: () => Context.current().info.heartbeatDetails as Progress | undefined,
+      }),
       ...createDonationActivities({ pool: donations, ...shared }),
       ...createCampaignActivities({ pool: campaigns, ...shared }),
       ...createPaymentActivities({
         pool: payments,
         ...shared,
-        provider: refusable(connect(SECRET_KEY), connect('sk_test_of_somebody_else'), () => refused),
+        provider,
         readSnapshot,
         localCalls: createRateTokens(1_000),
         call: () => {
@@ -341,6 +363,8 @@ export function openStage(caching: Caching): (onTestFinished: EndOfTest) => Dona
         return rows.length;
       },
       aftercare: ({ donationId }) => get('client').workflow.getHandle(aftercareWorkflowId(donationId)),
+      queues,
+      replayLater: (workflowId) => void started.add(workflowId),
     };
     return stage;
   };
