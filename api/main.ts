@@ -22,6 +22,7 @@ import { createSeenDonations } from './donations/seen-donations.ts';
 import { closeServer, createApp, listen } from './http/app.ts';
 import { createClientSecrets } from './payments/client-secret.ts';
 import { createInbox } from './payments/inbox.ts';
+import { createReconciliationReports } from './payments/reconciliation.ts';
 import { createRefundStore } from './payments/refunds.ts';
 import { paymentsRouter } from './payments/router.ts';
 import { startWorkflowRelays } from './relays.ts';
@@ -132,6 +133,7 @@ await runProcess(log, async (opened) => {
         inbox: createInbox(payments, failpoint, relays.events.wake),
         webhookSecrets: config.STRIPE_WEBHOOK_SECRETS,
         refunds: createRefundStore(payments, relays.paymentCommands.wake),
+        reports: createReconciliationReports(payments),
         operatorToken: config.OPERATOR_TOKEN,
         log,
       }),

@@ -1,10 +1,12 @@
-/** `npm run careforall -- <command>`: give, give back, find, look at and replay donations, audit all of them, see how the system is. */
+/** `npm run careforall -- <command>`: give, give back, find, look at and replay donations, audit and reconcile all of them, see how the system is. */
 import { Command, CommanderError } from 'commander';
 import { auditCommand } from './audit/command.ts';
 import { doctorCommand } from './doctor/command.ts';
 import { donateCommand } from './donate/command.ts';
 import { findCommand } from './find/command.ts';
 import { CommandProblem, EXIT, type ExitCode } from './problem.ts';
+import { reconcileCommand } from './reconcile/command.ts';
+import { reviewCommand } from './reconcile/review.ts';
 import { refundCommand } from './refund/command.ts';
 import { replayCommand } from './replay/command.ts';
 import { styled } from './text.ts';
@@ -29,6 +31,8 @@ for (const command of [
   watchCommand,
   findCommand,
   auditCommand,
+  reconcileCommand,
+  reviewCommand,
   doctorCommand,
   replayCommand,
 ])

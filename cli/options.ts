@@ -29,3 +29,13 @@ export function time(text: string): Date {
     throw new InvalidArgumentError('It must be a time like 2027-01-31T12:00:00Z.');
   return value;
 }
+
+const UNIT_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** In milliseconds. */
+export function span(text: string): number {
+  const match = /^(\d{1,5})([mhd])$/.exec(text);
+  const ms = Number(match?.[1] ?? 0) * (UNIT_MS[match?.[2] ?? ''] ?? 0);
+  if (ms <= 0) throw new InvalidArgumentError('It must be a span of time like 90m, 24h or 7d.');
+  return ms;
+}

@@ -4,6 +4,8 @@ import type { Logger } from '../../platform/log.ts';
 import { verifyWebhook } from '../../provider/stripe/webhook.ts';
 import { methodNotAllowed, Problem } from '../http/problem.ts';
 import type { Inbox } from './inbox.ts';
+import { addReconciliationRoutes } from './reconciliation-routes.ts';
+import type { ReconciliationReports } from './reconciliation.ts';
 import { addRefundRoutes } from './refund-routes.ts';
 import type { RefundStore } from './refunds.ts';
 
@@ -11,6 +13,7 @@ export type PaymentsDeps = {
   readonly inbox: Inbox;
   readonly webhookSecrets: readonly string[];
   readonly refunds: RefundStore;
+  readonly reports: ReconciliationReports;
   readonly operatorToken: string;
   readonly log: Logger;
 };
@@ -41,5 +44,6 @@ export function paymentsRouter(deps: PaymentsDeps): Router {
   router.all('/webhooks/stripe', methodNotAllowed('POST'));
 
   addRefundRoutes(router, deps);
+  addReconciliationRoutes(router, deps);
   return router;
 }

@@ -12,6 +12,7 @@ import { createSeenDonations } from '../../../api/donations/seen-donations.ts';
 import { closeServer, createApp, listen } from '../../../api/http/app.ts';
 import { createClientSecrets } from '../../../api/payments/client-secret.ts';
 import { createInbox } from '../../../api/payments/inbox.ts';
+import { createReconciliationReports } from '../../../api/payments/reconciliation.ts';
 import { createRefundStore } from '../../../api/payments/refunds.ts';
 import { paymentsRouter } from '../../../api/payments/router.ts';
 import { createBreaker } from '../../../platform/breaker.ts';
@@ -83,6 +84,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         inbox: createInbox(pools.payments, failpoint, wake),
         webhookSecrets: [WEBHOOK_SECRET, NEXT_WEBHOOK_SECRET],
         refunds: createRefundStore(pools.payments, wake),
+        reports: createReconciliationReports(pools.payments),
         operatorToken: OPERATOR_TOKEN,
         log: silent,
       }),

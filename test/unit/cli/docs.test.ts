@@ -6,6 +6,8 @@ import { auditCommand } from '../../../cli/audit/command.ts';
 import { doctorCommand } from '../../../cli/doctor/command.ts';
 import { donateCommand } from '../../../cli/donate/command.ts';
 import { findCommand } from '../../../cli/find/command.ts';
+import { reconcileCommand } from '../../../cli/reconcile/command.ts';
+import { reviewCommand } from '../../../cli/reconcile/review.ts';
 import { refundCommand } from '../../../cli/refund/command.ts';
 import { replayCommand } from '../../../cli/replay/command.ts';
 import { watchCommand } from '../../../cli/watch/command.ts';
@@ -17,6 +19,8 @@ const commands = [
   findCommand,
   watchCommand,
   auditCommand,
+  reconcileCommand,
+  reviewCommand,
   doctorCommand,
   replayCommand,
 ].map((create) => create(() => undefined));
