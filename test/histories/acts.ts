@@ -13,7 +13,7 @@ import { effectsOf, paymentOf, pledgeOf, triesOf } from '../workflow/settled.ts'
 
 export const FOR_EVER = 1_000_000;
 export const DECLINED = 'pm_card_chargeDeclined';
-export const DONOR_HAS_TO_ACT = 'pm_card_authenticationRequired';
+const DONOR_HAS_TO_ACT = 'pm_card_authenticationRequired';
 
 /** A donation that is CAPTURED, with nothing left to tell of it. */
 export async function captured(stage: DonationStage, change: Partial<Donation> = {}): Promise<Donation> {

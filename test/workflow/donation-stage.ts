@@ -26,7 +26,6 @@ import { startTelemetry, type Telemetry } from '../../platform/telemetry.ts';
 import { taskQueues } from '../../platform/temporal.ts';
 import type { PaymentProvider } from '../../provider/port.ts';
 import { createStripeProvider } from '../../provider/stripe/adapter.ts';
-import type { Queues } from '../../workflows/messages.ts';
 import { logThrough } from '../../workers/temporal-workers.ts';
 import { loadWorkflowBundle } from '../../workers/workflow-bundle.ts';
 import type { Queues } from '../../workflows/messages.ts';
@@ -100,7 +99,6 @@ export type DonationStage = {
   /** Hands what was decided about a payment to its aftercare, as the relay does; resolves with how much that was. */
   deliverCommands(donation: Donation): Promise<number>;
   aftercare(donation: Donation): WorkflowHandle;
-  readonly queues: Queues;
   /** Has a workflow that the test started itself replayed at its end, too. */
   replayLater(workflowId: string): void;
 };
@@ -363,7 +361,6 @@ export function openStage(caching: Caching): (onTestFinished: EndOfTest) => Dona
         return rows.length;
       },
       aftercare: ({ donationId }) => get('client').workflow.getHandle(aftercareWorkflowId(donationId)),
-      queues,
       replayLater: (workflowId) => void started.add(workflowId),
     };
     return stage;

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import { providerEventSignal } from '../../workflows/messages.ts';
 import { eventually } from '../harness/eventually.ts';
 import { openStage } from './donation-stage.ts';
 import { expectCompleted, expectSettled, pledgeOf, totalsOf, triesOf } from './settled.ts';
@@ -84,6 +85,31 @@ describe.each(PLACEMENTS)('an operator, with %s workflows', TOGETHER, (caching, 
       const { failure_code: code } = await pledgeOf(stage, donation);
       expect(code).toMatch(/^cancelled_by_(donor|operator)$/);
       await expectSettled(stage, donation, 'RELEASED', String(code));
+    });
+
+    test('who cancels it while a webhook is being applied has it canceled and FAILED', async ({
+      onTestFinished,
+    }) => {
+      const stage = enter(onTestFinished);
+      const donation = await stage.accept({ placement });
+      const { donationId } = donation;
+      await stage.simulator.arm(
+        ...['confirm', 'retrieve'].map((operation) => ({
+          operation,
+          fault: 'error503',
+          times: FOR_EVER,
+          donationId,
+        })),
+      );
+      const handle = await stage.start(donation);
+      await eventually('the confirm was tried', async () =>
+        expect(await triesOf(stage, donation, 'confirm')).toBeGreaterThan(0),
+      );
+      const [event] = await stage.receive(donation);
+      await handle.signal(providerEventSignal, event?.id ?? '');
+      await handle.cancel();
+      await expectCompleted(handle);
+      await expectSettled(stage, donation, 'WITHDRAWN', 'cancelled_by_operator');
     });
 
     test('who cancels it after its end changes nothing', async ({ onTestFinished }) => {

@@ -74,7 +74,7 @@ export type Money = {
 };
 
 /** As the provider's own ledger has it. */
-export function moneyAtProvider(effects: readonly Effect[]): Money {
+function moneyAtProvider(effects: readonly Effect[]): Money {
   const sum = (type: Effect['type']): number =>
     effects.reduce((total, effect) => (effect.type === type ? total + effect.amountMinor : total), 0);
   const refunds: Record<string, string> = {};
