@@ -306,8 +306,8 @@ export function aWebhook(change: Partial<WebhookRow> = {}): WebhookRow {
   };
 }
 
-export const REFUND = '00000000-0000-8000-8000-0000000000f1';
-export const DISPUTE = '00000000-0000-8000-8000-0000000000d1';
+const REFUND = '00000000-0000-8000-8000-0000000000f1';
+const DISPUTE = '00000000-0000-8000-8000-0000000000d1';
 
 export function aRefundRow(change: Partial<RefundRow> = {}): RefundRow {
   return {
