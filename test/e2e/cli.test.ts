@@ -74,10 +74,8 @@ test('the doctor finds a running system healthy: each part with its address, sou
   expect(parts.filter(({ health }) => health === 'unhealthy')).toEqual([]);
   expect(code).toBe(0);
   for (const name of ['PostgreSQL', 'Temporal']) expect(partOf(parts, name).version).toMatch(/^\d+\.\d+/);
-  expect(partOf(parts, 'database payments')).toMatchObject({
-    source: 'environment',
-    detail: '1 of 1 migrations applied',
-  });
+  expect(partOf(parts, 'database payments').source).toBe('environment');
+  expect(partOf(parts, 'database payments').detail).toMatch(/^(\d+) of \1 migrations applied$/);
   expect(partOf(parts, 'Temporal').detail).toContain('5 of 5 search attributes');
   expect(partOf(parts, 'task queue pollers').detail).toMatch(
     /-donations \(workflows\): [1-9].*-payments: [1-9]/,
@@ -118,9 +116,11 @@ test('the doctor ends with 1 on a migration that is not applied, and says what a
   expect(code).toBe(1);
   expect(partOf(parts, 'database notifications')).toMatchObject({
     health: 'unhealthy',
-    detail: '0 of 1 migrations applied, not 0001_init',
     fix: '`npm start` applies them',
   });
+  expect(partOf(parts, 'database notifications').detail).toMatch(
+    /^0 of \d+ migrations applied, not 0001_init/,
+  );
 });
 
 test('the doctor tells a key that is refused and a namespace that is not there', async () => {
