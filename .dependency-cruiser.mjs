@@ -7,7 +7,7 @@ const SERVICE_FOLDER = `^(?:api|activities)/(${SERVICE})(?:/|[.]ts$)`;
 const ROOTS = [
   '^(?:api|cli|provider/simulator)/main[.]ts$',
   '^workers/(?:all-in-one|background|campaigns|donations|payments)[.]ts$',
-  '^launch/(?:start|test|reset|demo|tool|verify|folder-graph)[.](?:ts|mjs)$',
+  '^launch/(?:start|test|reset|demo|tool|soak|verify|folder-graph)[.](?:ts|mjs)$',
 ];
 
 /** @param {string} name an npm package */

@@ -18,6 +18,8 @@ export type NodeProgram = {
   readonly onLine?: (line: string) => void;
   /** Told as soon as the process exists, so that it can be stopped before it is ready. */
   readonly onSpawn?: (running: Running) => void;
+  /** Whatever it sends over IPC. */
+  readonly onMessage?: (message: unknown) => void;
   readonly readyLimitMs?: number;
   readonly stopLimitMs?: number;
   readonly nodeArgs?: readonly string[];
@@ -73,6 +75,7 @@ export async function startNode(program: NodeProgram): Promise<RunningNode> {
 
   const running: Running = { pid: child.pid ?? 0, ended, stop, kill: () => signal('SIGKILL') };
   program.onSpawn?.(running);
+  if (program.onMessage !== undefined) child.on('message', program.onMessage);
 
   const ready = new Promise<number>((resolve) => {
     child.on('message', (message) => {

@@ -16,8 +16,11 @@ export const TEMPORAL_DB = join(STATE, 'temporal.db');
 /** Data of the servers that a test run starts for itself; removed when it ends. */
 export const TEST_SERVERS = join(STATE, 'test-servers');
 export const TEST_LOGS = join(STATE, 'test-logs');
-/** One folder per demo that runs, and of the last one that failed. */
-export const DEMO_RUNS = join(STATE, 'demo');
+/** One folder per demo, soak or bench that runs, and of the last one of each that failed. */
+export const RUNS = join(STATE, 'runs');
+
+/** One folder per soak: samples, table, picture. */
+export const SOAK_RESULTS = join(STATE, 'soak');
 
 export function ensureDirectory(path: string): string {
   mkdirSync(path, { recursive: true });

@@ -1,10 +1,10 @@
 /** The money, as each of four witnesses has it: the donors, the provider, the pledges, the public totals. */
 import { z } from 'zod';
 import type { CurrencyCode } from '../../domain/money.ts';
-import type { KeyRecord } from './donors.ts';
-import type { CampaignPlan, Gift } from './plan.ts';
-import type { Effect } from './simulator.ts';
-import type { Stage } from './stage.ts';
+import type { KeyRecord } from '../stage/donors.ts';
+import type { CampaignPlan, Gift } from '../stage/plan.ts';
+import type { Effect } from '../stage/simulator.ts';
+import type { Stage } from '../stage/stage.ts';
 
 /** Minor units. */
 export type Books = {

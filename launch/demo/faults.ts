@@ -1,5 +1,5 @@
 /** What was broken, and how often it was seen to happen, by the account of whoever it happened to. */
-import type { Effect, WebhookCounts } from './simulator.ts';
+import type { Effect, WebhookCounts } from '../stage/simulator.ts';
 
 export type Sighting = {
   readonly what: string;

@@ -1,6 +1,5 @@
 /** What a person may say to `npm run demo --`. */
-import { parseArgs } from 'node:util';
-import { OptionError } from '../options.ts';
+import { LARGEST_SEED, readArguments, wholeNumber } from '../arguments.ts';
 
 export type DemoOptions = {
   readonly donations: number;
@@ -24,36 +23,22 @@ export const USAGE = `npm run demo -- [options]
 
 /** Throws an `OptionError` whose message is for the user; `null` means that only help was asked for. */
 export function readDemoOptions(args: readonly string[]): DemoOptions | null {
-  const { donations, seed, keep, sabotage, help } = parse(args);
+  const { donations, seed, keep, sabotage, help } = readArguments(
+    args,
+    {
+      donations: { type: 'string', default: '300' },
+      seed: { type: 'string', default: '1' },
+      keep: { type: 'boolean', default: false },
+      sabotage: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+    USAGE,
+  );
   if (help) return null;
   return {
     donations: wholeNumber('--donations', donations, FEWEST, MOST),
-    seed: wholeNumber('--seed', seed, 0, 2 ** 32 - 1),
+    seed: wholeNumber('--seed', seed, 0, LARGEST_SEED),
     keep,
     sabotage,
   };
-}
-
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        donations: { type: 'string', default: '300' },
-        seed: { type: 'string', default: '1' },
-        keep: { type: 'boolean', default: false },
-        sabotage: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    }).values;
-  } catch (error) {
-    throw new OptionError(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
-  }
-}
-
-function wholeNumber(name: string, text: string, least: number, most: number): number {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < least || value > most)
-    throw new OptionError(`${name} is "${text}": give a whole number from ${least} to ${most}.`);
-  return value;
 }

@@ -2,22 +2,23 @@
 import { duration } from '../../cli/text.ts';
 import { say, step } from '../screen.ts';
 import type { Session } from '../session.ts';
-import { auditStage } from './audit.ts';
+import { auditStage } from '../stage/audit.ts';
 import { countCharges, readBooks } from './books.ts';
-import { createCampaigns } from './campaigns.ts';
-import { createDonors } from './donors.ts';
+import { createCampaigns } from '../stage/campaigns.ts';
+import { createDonors } from '../stage/donors.ts';
 import { countSightings } from './faults.ts';
-import type { Run } from './leftovers.ts';
-import { createLiveLine } from './live-line.ts';
+import type { Run } from '../stage/leftovers.ts';
+import { createLiveLine } from '../stage/live-line.ts';
 import type { DemoOptions } from './options.ts';
-import { planGifts } from './plan.ts';
+import { planGifts } from '../stage/plan.ts';
 import { showProgress } from './progress.ts';
-import { untilAtRest } from './rest.ts';
+import { untilAtRest } from '../stage/rest.ts';
 import { spoilOneTotal } from './sabotage.ts';
-import { setTheStage, type Stage } from './stage.ts';
+import { setTheStage, type Stage } from '../stage/stage.ts';
 import { storm, type Wreckage } from './storm.ts';
 import { tellFindings, tellHappyEnd, tellUnhappyEnd } from './tell.ts';
 import { whatWentWrong } from './verdict.ts';
+import { IMPATIENT_POLICY } from './weather.ts';
 
 const REST_LIMIT_MS = 90_000;
 const REST_LIMIT_PER_DONATION_MS = 200;
@@ -28,7 +29,14 @@ export async function perform(session: Session, run: Run, options: DemoOptions):
   const startedAt = Date.now();
   say(`A platform of the demo's own, named ${run.name}; one that runs beside it is not touched.\n`);
   const line = createLiveLine();
-  const stage = await setTheStage({ session, run, seed, report: (text) => line.tell(text) });
+  const stage = await setTheStage({
+    session,
+    run,
+    seed,
+    apis: 2,
+    policy: IMPATIENT_POLICY,
+    report: (text) => line.tell(text),
+  });
   const campaignIds = await createCampaigns(stage);
   const gifts = planGifts(donations, seed);
   const donors = createDonors(stage.apiUrls, campaignIds, gifts);

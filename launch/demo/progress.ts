@@ -1,8 +1,8 @@
 /** What can be seen of the storm while it lasts. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Donors } from './donors.ts';
-import type { LiveLine } from './live-line.ts';
-import type { Stage } from './stage.ts';
+import type { Donors } from '../stage/donors.ts';
+import type { LiveLine } from '../stage/live-line.ts';
+import type { Stage } from '../stage/stage.ts';
 
 const LOOK_EVERY_MS = 500;
 

@@ -1,4 +1,4 @@
-import type { Stage } from './stage.ts';
+import type { Stage } from '../stage/stage.ts';
 
 /** Takes one minor unit from a campaign's total behind everybody's back: what the audit is there to notice. */
 export async function spoilOneTotal({ pools }: Stage): Promise<void> {

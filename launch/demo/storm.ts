@@ -1,9 +1,9 @@
 /** The storm itself: everybody gives at once and again and again, and in the middle of it things are broken on purpose. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Donors } from './donors.ts';
-import type { Gift } from './plan.ts';
-import { createRandom } from './random.ts';
-import { WORKER, type Stage } from './stage.ts';
+import type { Donors } from '../stage/donors.ts';
+import type { Gift } from '../stage/plan.ts';
+import { createRandom } from '../stage/random.ts';
+import { WORKER, type Stage } from '../stage/stage.ts';
 import { STORMY, SURE_HITS } from './weather.ts';
 
 /** Two at once, one a moment later, two at once again after everything was broken. */

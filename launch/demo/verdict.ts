@@ -1,7 +1,7 @@
 /** Whether the demo has shown what it claims; every reason why not, in words. */
 import type { Report } from '../../cli/audit/report.ts';
 import type { Books, Charges } from './books.ts';
-import type { KeyRecord } from './donors.ts';
+import type { KeyRecord } from '../stage/donors.ts';
 import type { Sighting } from './faults.ts';
 import { SENDS_PER_KEY } from './storm.ts';
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { expect, test } from 'vitest';
 import { neutralEnvironment } from '../../launch/options.ts';
-import { DEMO_RUNS, ROOT } from '../../launch/paths.ts';
+import { RUNS, ROOT } from '../../launch/paths.ts';
 import { testComponents } from '../harness/components.ts';
 
 type Demo = {
@@ -88,7 +88,7 @@ function startDemo(...args: string[]): Demo {
 
 async function expectNothingLeft(output: string): Promise<void> {
   const name = nameOf(output);
-  expect(existsSync(join(DEMO_RUNS, name))).toBe(false);
+  expect(existsSync(join(RUNS, name))).toBe(false);
   expect(await databasesOf(name)).toEqual([]);
 }
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { parseIdempotencyKey } from '../../../../domain/idempotency-key.ts';
 import { readDemoOptions } from '../../../../launch/demo/options.ts';
-import { CAMPAIGNS, planGifts } from '../../../../launch/demo/plan.ts';
-import { createRandom } from '../../../../launch/demo/random.ts';
+import { CAMPAIGNS, planGifts } from '../../../../launch/stage/plan.ts';
+import { createRandom } from '../../../../launch/stage/random.ts';
 import { OptionError } from '../../../../launch/options.ts';
 
 test('the same seed plans the same gifts, another seed others', () => {

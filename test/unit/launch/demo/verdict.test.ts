@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { countCharges } from '../../../../launch/demo/books.ts';
-import type { KeyRecord } from '../../../../launch/demo/donors.ts';
+import type { KeyRecord } from '../../../../launch/stage/donors.ts';
 import { countSightings } from '../../../../launch/demo/faults.ts';
-import { planGifts } from '../../../../launch/demo/plan.ts';
+import { planGifts } from '../../../../launch/stage/plan.ts';
 import { SENDS_PER_KEY } from '../../../../launch/demo/storm.ts';
-import type { Effect } from '../../../../launch/demo/simulator.ts';
+import type { Effect } from '../../../../launch/stage/simulator.ts';
 import { whatWentWrong, type Findings } from '../../../../launch/demo/verdict.ts';
 
 const records: readonly KeyRecord[] = planGifts(20, 1).map((gift, index) => ({

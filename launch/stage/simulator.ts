@@ -1,4 +1,4 @@
-/** The demo's hand on the provider simulator: it turns dials, and reads the provider's own account of what happened. */
+/** A run's hand on the provider simulator: it turns dials, and reads the provider's own account of what happened. */
 import { z } from 'zod';
 
 const effects = z.array(

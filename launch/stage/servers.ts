@@ -1,4 +1,4 @@
-/** Database, broker, Temporal and Redis: shared where names keep apart what is ours, private where the demo breaks things. */
+/** Database, broker, Temporal and Redis: shared where names keep apart what is ours, private where a run may break things. */
 import { join } from 'node:path';
 import { dropDatabases } from '../../platform/databases.ts';
 import { claimDatabases } from '../claim.ts';
@@ -12,27 +12,29 @@ import { say, step, TICK, warn } from '../screen.ts';
 import type { Session } from '../session.ts';
 import { clearRabbitmq } from '../shared-servers.ts';
 import { dropForgottenDatabases, throwawayPostgres, type Run } from './leftovers.ts';
-import { startDemoRedis, type DemoRedis } from './redis.ts';
-import { deleteNamespace, findDemoTemporal } from './temporal.ts';
+import { startOwnRedis, type OwnRedis } from './redis.ts';
+import { deleteNamespace, findOwnTemporal } from './temporal.ts';
 
 export type Servers = {
   readonly postgresUrl: string;
   readonly temporal: TemporalComponent;
-  readonly redis: DemoRedis | null;
+  /** When it was started here. */
+  readonly temporalPid: number | undefined;
+  readonly redis: OwnRedis | null;
   readonly rabbitmqUrl: string | undefined;
 };
 
-/** Of the demo's processes and its own looks; a platform on the same server keeps what it has. */
+/** Of the run's processes and its own looks; a platform on the same server keeps what it has. */
 const CONNECTIONS = 80;
 
 export async function startServers(session: Session, run: Run, options: LaunchOptions): Promise<Servers> {
-  const [postgresUrl, temporal, redis, rabbitmqUrl] = await Promise.all([
+  const [postgresUrl, { temporal, temporalPid }, redis, rabbitmqUrl] = await Promise.all([
     startPostgres(session, run, options.postgresUrl),
     startTemporal(session, run, options.temporalAddress),
     startRedis(session, run),
     startRabbitmq(session, run, options.rabbitmqUrl),
   ]);
-  return { postgresUrl, temporal, redis, rabbitmqUrl };
+  return { postgresUrl, temporal, temporalPid, redis, rabbitmqUrl };
 }
 
 async function startPostgres(session: Session, run: Run, url: string | undefined): Promise<string> {
@@ -43,8 +45,8 @@ async function startPostgres(session: Session, run: Run, url: string | undefined
   });
   for (const warning of warnings) warn(warning);
   await bring(session, found);
-  for (const forgotten of await dropForgottenDatabases(found.address))
-    say(`  removed the databases of ${forgotten}, a demo that could not tidy up`);
+  for (const forgotten of await dropForgottenDatabases(found.address, run.kind))
+    say(`  removed the databases of ${forgotten}, a ${run.kind} that could not tidy up`);
   const claim = await claimDatabases(found.address, run.name);
   if (claim === undefined) throw new Error(`the databases ${run.name}_* are taken`);
   session.opened('claim', () => claim.release());
@@ -56,28 +58,26 @@ async function startTemporal(
   session: Session,
   run: Run,
   address: string | undefined,
-): Promise<TemporalComponent> {
+): Promise<Pick<Servers, 'temporal' | 'temporalPid'>> {
   const temporal = await step(
     'looking for Temporal',
-    (now) => findDemoTemporal({ address, directory: run.directory, step: now }),
+    (now) => findOwnTemporal({ address, directory: run.directory, step: now }),
     () => undefined,
   );
-  await bring(session, temporal);
+  const running = await bring(session, temporal);
   if (temporal.start === undefined)
     session.opened('namespace', () => deleteNamespace(temporal.address, run.name));
-  return temporal;
+  return { temporal, temporalPid: running?.pid };
 }
 
-async function startRedis(session: Session, run: Run): Promise<DemoRedis | null> {
+async function startRedis(session: Session, run: Run): Promise<OwnRedis | null> {
   session.goOn();
-  const started = await startDemoRedis(run.directory);
+  const started = await startOwnRedis(run.directory);
   if (started === null) {
-    warn(
-      'No redis-server on this machine: the demo runs without a Redis, so none is emptied in the middle of the storm.',
-    );
+    warn(`No redis-server on this machine: the ${run.kind} runs without a Redis, so none can be emptied.`);
     return null;
   }
-  say(`${TICK} Redis at ${new URL(started.redis.url).host} (private: it will be emptied)`);
+  say(`${TICK} Redis at ${new URL(started.redis.url).host} (private: it may be emptied)`);
   endWith(session, 'redis', started.running);
   return started.redis;
 }
@@ -109,14 +109,16 @@ async function startRabbitmq(
   }
 }
 
-async function bring(session: Session, { name, how, start }: Component): Promise<void> {
+/** What it started, if anything. */
+async function bring(session: Session, { name, how, start }: Component): Promise<Running | undefined> {
   session.goOn();
   if (start === undefined) {
     say(`${TICK} ${how}`);
-    return;
+    return undefined;
   }
   const running = await step(how, start);
   endWith(session, name, running);
+  return running;
 }
 
 function endWith(session: Session, name: string, running: Running): void {

@@ -1,4 +1,4 @@
-/** The platform's processes as the demo runs them: started again when they die, and countable when they do. */
+/** The platform's processes as a run has them: started again when they die, and countable when they do. */
 import { join } from 'node:path';
 import { startNode, type RunningNode } from '../node-program.ts';
 import { neutralEnvironment } from '../options.ts';
@@ -12,12 +12,21 @@ export type Processes = {
   kill9(name: string): Promise<void>;
   /** How many have been ended by SIGKILL, as the system reported it. */
   killed(): number;
+  /** Of those that run now, by name. */
+  pids(): ReadonlyMap<string, number>;
+};
+
+/** Hears what a module that is loaded into every process tells of it. */
+export type Informant = {
+  readonly module: string;
+  hear(name: string, message: unknown): void;
 };
 
 export function createProcesses(
   session: Session,
   directory: string,
   report: (line: string) => void,
+  informant?: Informant,
 ): Processes {
   const supervised = new Map<string, Supervised<RunningNode>>();
   const spawned = new Map<string, Running>();
@@ -46,6 +55,12 @@ export function createProcesses(
           logFile: join(directory, `${name}.log`),
           // All of it is thrown away: nothing has to be finished in order.
           stopLimitMs: 3_000,
+          ...(informant === undefined
+            ? {}
+            : {
+                nodeArgs: ['--import', informant.module],
+                onMessage: (message: unknown) => informant.hear(name, message),
+              }),
           onSpawn: (running) => {
             spawned.set(name, running);
             void running.ended.then((how) => {
@@ -62,5 +77,6 @@ export function createProcesses(
       await victim.ended;
     },
     killed: () => killed,
+    pids: () => new Map([...supervised].map(([name, each]) => [name, each.current().pid])),
   };
 }

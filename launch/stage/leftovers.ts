@@ -7,30 +7,33 @@ import { dropDatabases } from '../../platform/migrate.ts';
 import { claimDatabases } from '../claim.ts';
 import { removePrivatePostgres, type PrivatePostgresOptions } from '../components/postgres-private.ts';
 import { takeLock } from '../lock.ts';
-import { DEMO_RUNS, ensureDirectory } from '../paths.ts';
+import { RUNS, ensureDirectory } from '../paths.ts';
 
-const PREFIX = 'careforall_demo_';
+/** A platform of its own is set up for each of them. */
+export type RunKind = 'demo' | 'soak' | 'bench';
 
 export type Run = {
+  readonly kind: RunKind;
   /** Names everything of this run: databases, roles, keys, queues, the Temporal namespace. */
   readonly name: string;
   readonly directory: string;
-  /** Names of runs of this checkout that are over; some could not tidy up. */
+  /** Names of runs of this kind and checkout that are over; some could not tidy up. */
   readonly endedRuns: readonly string[];
-  /** Removes the folder, or all but the logs in it: those stay until the next demo. */
+  /** Removes the folder, or all but the logs in it: those stay until the next run of its kind. */
   end(how: { readonly keepLogs: boolean }): void;
 };
 
-/** A new name and its folder; folders of runs that have ended are removed. */
-export function beginRun(): Run {
-  const name = `${PREFIX}${randomBytes(4).toString('hex')}`;
-  const directory = ensureDirectory(join(DEMO_RUNS, name));
+/** A new name and its folder; folders of runs of that kind that have ended are removed. */
+export function beginRun(kind: RunKind): Run {
+  const name = `${prefixOf(kind)}${randomBytes(4).toString('hex')}`;
+  const directory = ensureDirectory(join(RUNS, name));
   const lock = takeLock(lockOf(directory));
   if (!lock.taken) throw new Error(`the new folder ${directory} is taken`);
   return {
+    kind,
     name,
     directory,
-    endedRuns: removeEndedRuns(),
+    endedRuns: removeEndedRuns(kind),
     end({ keepLogs }) {
       if (!keepLogs) return remove(directory);
       removePrivatePostgres(throwawayPostgres(directory));
@@ -40,10 +43,11 @@ export function beginRun(): Run {
 }
 
 /** Returns their names. */
-function removeEndedRuns(): string[] {
-  return readdirSync(DEMO_RUNS).filter((name) => {
-    const directory = join(DEMO_RUNS, name);
-    const isOver = existsSync(directory) && takeLock(lockOf(directory)).taken;
+function removeEndedRuns(kind: RunKind): string[] {
+  return readdirSync(RUNS).filter((name) => {
+    const directory = join(RUNS, name);
+    const isOver =
+      name.startsWith(prefixOf(kind)) && existsSync(directory) && takeLock(lockOf(directory)).taken;
     if (isOver) remove(directory);
     return isOver;
   });
@@ -58,21 +62,25 @@ function remove(directory: string): void {
 export function throwawayPostgres(directory: string): PrivatePostgresOptions {
   return {
     dataDir: join(directory, 'postgres'),
-    password: 'only-for-this-demo',
+    password: 'only-for-this-run',
     throwaway: true,
     logFile: join(directory, 'postgres.log'),
     pidFile: join(directory, 'postgres.json'),
   };
 }
 
+function prefixOf(kind: RunKind): string {
+  return `careforall_${kind}_`;
+}
+
 function lockOf(directory: string): string {
   return join(directory, 'run.pid');
 }
 
-/** Databases of demos whose process is gone; returns the names of those runs. */
-export async function dropForgottenDatabases(adminUrl: string): Promise<string[]> {
+/** Databases of runs of that kind whose process is gone; returns the names of those runs. */
+export async function dropForgottenDatabases(adminUrl: string, kind: RunKind): Promise<string[]> {
   const forgotten: string[] = [];
-  for (const name of await runsWithDatabases(adminUrl)) {
+  for (const name of await runsWithDatabases(adminUrl, prefixOf(kind))) {
     const claim = await claimDatabases(adminUrl, name);
     if (claim === undefined) continue;
     try {
@@ -85,13 +93,13 @@ export async function dropForgottenDatabases(adminUrl: string): Promise<string[]
   return forgotten;
 }
 
-async function runsWithDatabases(adminUrl: string): Promise<Set<string>> {
+async function runsWithDatabases(adminUrl: string, prefix: string): Promise<Set<string>> {
   const client = new pg.Client({ connectionString: adminUrl, connectionTimeoutMillis: 5_000 });
   await client.connect();
   try {
     const { rows } = await client.query<{ name: string }>(
       'select datname as name from pg_database where starts_with(datname, $1)',
-      [PREFIX],
+      [prefix],
     );
     return new Set(rows.map(({ name }) => name.slice(0, name.lastIndexOf('_'))));
   } finally {

@@ -1,4 +1,4 @@
-/** A Redis of the demo's own: nobody else's would be emptied. */
+/** A Redis of the run's own: nobody else's would be emptied. */
 import { Redis } from 'ioredis';
 import { join } from 'node:path';
 import { startRedis } from '../components/redis.ts';
@@ -6,7 +6,7 @@ import { findProgram } from '../find-program.ts';
 import { freePort, LOOPBACK } from '../ports.ts';
 import type { Running } from '../running.ts';
 
-export type DemoRedis = {
+export type OwnRedis = {
   readonly url: string;
   /** FLUSHALL; returns how many keys were forgotten. */
   flush(): Promise<number>;
@@ -15,9 +15,9 @@ export type DemoRedis = {
 };
 
 /** `null` when the machine has neither `redis-server` nor `valkey-server`. */
-export async function startDemoRedis(
+export async function startOwnRedis(
   directory: string,
-): Promise<{ redis: DemoRedis; running: Running } | null> {
+): Promise<{ redis: OwnRedis; running: Running } | null> {
   const command = findProgram('redis-server') ?? findProgram('valkey-server');
   if (command === undefined) return null;
   const port = await freePort();

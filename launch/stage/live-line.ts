@@ -1,4 +1,4 @@
-/** One line that is written over on a terminal; elsewhere a line of its own every two seconds. */
+/** One line that is written over on a terminal; elsewhere a line of its own every now and then. */
 import { say } from '../screen.ts';
 
 export type LiveLine = {
@@ -9,9 +9,7 @@ export type LiveLine = {
   end(): void;
 };
 
-const PLAIN_EVERY_MS = 2_000;
-
-export function createLiveLine(): LiveLine {
+export function createLiveLine({ plainEveryMs = 2_000 } = {}): LiveLine {
   const isTerminal = process.stdout.isTTY;
   const startedAt = Date.now();
   let latest = '';
@@ -26,7 +24,7 @@ export function createLiveLine(): LiveLine {
       if (isTerminal) {
         latest = line.slice(0, process.stdout.columns - 1);
         process.stdout.write(`\r\u001B[K${latest}`);
-      } else if (Date.now() - lastPlainAt >= PLAIN_EVERY_MS) {
+      } else if (Date.now() - lastPlainAt >= plainEveryMs) {
         lastPlainAt = Date.now();
         say(line);
       }

@@ -1,8 +1,10 @@
-/** A whole platform of the demo's own, beside one that may be running: nothing of it has a name that anybody else uses. */
+/** A whole platform of the run's own, beside one that may be running: nothing of it has a name that anybody else uses. */
 import { Client, Connection } from '@temporalio/client';
 import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Pool } from 'pg';
+import { count } from '../../cli/text.ts';
+import type { Policy } from '../../platform/config.ts';
 import { SERVICES, type Service } from '../../platform/databases.ts';
 import { createPool } from '../../platform/postgres.ts';
 import { prepareNamespace } from '../components/temporal.ts';
@@ -14,11 +16,10 @@ import { clearRabbitmq } from '../shared-servers.ts';
 import { step } from '../screen.ts';
 import type { Session } from '../session.ts';
 import type { Run } from './leftovers.ts';
-import { createProcesses, type Processes } from './processes.ts';
-import type { DemoRedis } from './redis.ts';
+import { createProcesses, type Informant, type Processes } from './processes.ts';
+import type { OwnRedis } from './redis.ts';
 import { startServers, type Servers } from './servers.ts';
 import { connectSimulator, type Simulator } from './simulator.ts';
-import { IMPATIENT_POLICY } from './weather.ts';
 
 export type Stage = {
   readonly apiUrls: readonly string[];
@@ -28,25 +29,33 @@ export type Stage = {
   readonly temporal: Client;
   readonly simulator: Simulator;
   /** `null` on a machine without one. */
-  readonly redis: DemoRedis | null;
+  readonly redis: OwnRedis | null;
   readonly processes: Processes;
+  /** Of the Temporal server, when it is the run's own. */
+  readonly temporalPid: number | undefined;
 };
 
 export const WORKER = 'worker';
-const APIS = 2;
 
-export async function setTheStage(options: {
+export type StageOptions = {
   readonly session: Session;
   readonly run: Run;
   readonly seed: number;
   readonly report: (line: string) => void;
-}): Promise<Stage> {
-  const { session, run, seed, report } = options;
+  /** Default 1. */
+  readonly apis?: number;
+  /** Default: as patient as in production. */
+  readonly policy?: Partial<Policy>;
+  readonly informant?: Informant;
+};
+
+export async function setTheStage(options: StageOptions): Promise<Stage> {
+  const { session, run } = options;
   const servers = await startServers(session, run, readLaunchOptions());
   await step('Prisma clients', generatePrismaClients);
   session.goOn();
   const databaseUrls = await createDatabases(servers.postgresUrl, run.name);
-  const pools = openPools(session, databaseUrls);
+  const pools = openPools(session, run.kind, databaseUrls);
   const addresses = await chooseAddresses(run.name, servers, databaseUrls);
   if (addresses.rabbitmqUrl !== undefined) {
     const url = addresses.rabbitmqUrl;
@@ -55,10 +64,11 @@ export async function setTheStage(options: {
 
   const connection = Connection.lazy({ address: servers.temporal.address });
   session.opened('temporal client', () => connection.close());
-  const processes = createProcesses(session, run.directory, report);
+  const processes = createProcesses(session, run.directory, options.report, options.informant);
+  const { apis = 1 } = options;
   const apiUrls = await step(
-    `${APIS} API processes, a worker, a background process, a payment provider`,
-    () => startPlatform(processes, run, addresses, seed),
+    `${count(apis, 'API process', 'API processes')}, a worker, a background process, a payment provider`,
+    () => startPlatform(processes, addresses, options, apis),
   );
   return {
     apiUrls,
@@ -69,6 +79,7 @@ export async function setTheStage(options: {
     simulator: connectSimulator(addresses.stripeApiBase),
     redis: servers.redis,
     processes,
+    temporalPid: servers.temporalPid,
   };
 }
 
@@ -80,9 +91,16 @@ async function createDatabases(adminUrl: string, prefix: string): Promise<Record
   return urls;
 }
 
-function openPools(session: Session, urls: Readonly<Record<Service, string>>): Record<Service, Pool> {
+function openPools(
+  session: Session,
+  kind: string,
+  urls: Readonly<Record<Service, string>>,
+): Record<Service, Pool> {
   const pools = Object.fromEntries(
-    SERVICES.map((service) => [service, createPool({ url: urls[service], max: 2, name: `demo-${service}` })]),
+    SERVICES.map((service) => [
+      service,
+      createPool({ url: urls[service], max: 2, name: `${kind}-${service}` }),
+    ]),
   ) as Record<Service, Pool>;
   session.opened('connections', async () => {
     await Promise.all(Object.values(pools).map((pool) => pool.end()));
@@ -113,20 +131,20 @@ async function chooseAddresses(
 /** Returns where the APIs are. */
 async function startPlatform(
   processes: Processes,
-  run: Run,
   addresses: PlatformAddresses,
-  seed: number,
+  { run, seed, policy }: StageOptions,
+  apis: number,
 ): Promise<string[]> {
   const ports = new Set<number>();
-  while (ports.size < APIS) ports.add(await freePort());
+  while (ports.size < apis) ports.add(await freePort());
   const apiUrls = [...ports].map((port) => `http://${LOOPBACK}:${port}`);
   const env = {
     ...platformEnvironment(addresses),
     HOST: LOOPBACK,
     OPS_PORT: '0',
-    POLICY: JSON.stringify(IMPATIENT_POLICY),
+    POLICY: JSON.stringify(policy ?? {}),
     // Donation ids follow from it and the keys: the same seed brings the same ids.
-    INSTALLATION_SECRET: createHash('sha256').update(`careforall demo ${seed}`).digest('hex'),
+    INSTALLATION_SECRET: createHash('sha256').update(`careforall ${run.kind} ${seed}`).digest('hex'),
   };
   await Promise.all([
     processes.start('provider', 'provider/simulator/main.ts', {
@@ -141,7 +159,7 @@ async function startPlatform(
     processes.start('background', 'workers/background.ts', env),
     processes.start(WORKER, 'workers/all-in-one.ts', env),
     ...[...ports].map((port, index) =>
-      processes.start(`api-${index + 1}`, 'api/main.ts', { ...env, PORT: String(port) }),
+      processes.start(apis === 1 ? 'api' : `api-${index + 1}`, 'api/main.ts', { ...env, PORT: String(port) }),
     ),
   ]);
   return apiUrls;

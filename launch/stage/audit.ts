@@ -1,4 +1,4 @@
-/** The same audit as `npm run careforall -- audit`, over the demo's platform; nothing is excused for being young. */
+/** The same audit as `npm run careforall -- audit`, over the run's platform; nothing is excused for being young. */
 import { audit } from '../../cli/audit/audit.ts';
 import { openDatabases } from '../../cli/audit/load/databases.ts';
 import { temporalWorkflows } from '../../cli/audit/load/workflows.ts';

@@ -1,4 +1,4 @@
-/** A Temporal of the demo's own, in memory; where none can be run, a namespace of its own on the one that runs. */
+/** A Temporal of the run's own, in memory; where none can be run, a namespace of its own on the one that runs. */
 import { Connection } from '@temporalio/client';
 import { join } from 'node:path';
 import { obtainTemporalBinary, presentTemporalBinary } from '../components/temporal-binary.ts';
@@ -8,7 +8,7 @@ import type { Step } from '../screen.ts';
 
 const GREETING_LIMIT_MS = 3_000;
 
-export async function findDemoTemporal(options: {
+export async function findOwnTemporal(options: {
   readonly address: string | undefined;
   readonly directory: string;
   readonly step: Step;

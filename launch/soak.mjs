@@ -1,0 +1,3 @@
+import { goOnUnderPinnedNode } from './bootstrap.mjs';
+
+await goOnUnderPinnedNode('launch/soak.ts');
