@@ -6,8 +6,9 @@ const SERVICE = 'auth|campaigns|donations|notifications|payments';
 const SERVICE_FOLDER = `^(?:api|activities)/(${SERVICE})(?:/|[.]ts$)`;
 const ROOTS = [
   '^(?:api|cli|provider/simulator)/main[.]ts$',
+  '^test/bench/(?:bench|bare-server|echo-server|noop-worker)[.]ts$',
   '^workers/(?:all-in-one|background|campaigns|donations|payments)[.]ts$',
-  '^launch/(?:start|test|reset|demo|tool|soak|verify|folder-graph)[.](?:ts|mjs)$',
+  '^launch/(?:start|test|reset|demo|tool|soak|bench|verify|folder-graph)[.](?:ts|mjs)$',
 ];
 
 /** @param {string} name an npm package */

@@ -22,6 +22,9 @@ export const RUNS = join(STATE, 'runs');
 /** One folder per soak: samples, table, picture. */
 export const SOAK_RESULTS = join(STATE, 'soak');
 
+/** One JSON file per bench. */
+export const BENCH_RESULTS = join(STATE, 'bench');
+
 export function ensureDirectory(path: string): string {
   mkdirSync(path, { recursive: true });
   return path;

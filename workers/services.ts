@@ -33,7 +33,13 @@ import type {
   ReconciliationPaymentActivities,
 } from '../workflows/ports.ts';
 import { startOpsServer } from './ops-server.ts';
-import { connectUntilUp, logThrough, runWorkers } from './temporal-workers.ts';
+import {
+  ACTIVITY_WORKER,
+  connectUntilUp,
+  logThrough,
+  runWorkers,
+  WORKFLOW_WORKER,
+} from './temporal-workers.ts';
 import { loadWorkflowBundle } from './workflow-bundle.ts';
 
 export type Service = 'donations' | 'payments' | 'campaigns';
@@ -46,7 +52,6 @@ const DATABASE = {
 const POOL_SIZE = 8;
 /** Stripe allows 100 operations a second in live mode. https://docs.stripe.com/rate-limits */
 const PROVIDER_CALLS_PER_SECOND = 80;
-const CONCURRENT = { workflowTasks: 16, localActivities: 100, activities: 100 } as const;
 
 type Parts = {
   readonly config: Config;
@@ -183,8 +188,7 @@ async function workerOptions(
     namespace: config.TEMPORAL_NAMESPACE,
     taskQueue: taskQueues(config.NAME_PREFIX)[service],
     activities,
-    maxConcurrentActivityTaskExecutions: CONCURRENT.activities,
-    activityTaskPollerBehavior: { type: 'autoscaling', minimum: 1, initial: 2, maximum: 10 },
+    ...ACTIVITY_WORKER,
     plugins: [telemetry.temporalPlugin],
   };
   switch (service) {
@@ -193,9 +197,7 @@ async function workerOptions(
       return {
         ...shared,
         workflowBundle: await loadWorkflowBundle([telemetry.temporalPlugin], log),
-        maxConcurrentWorkflowTaskExecutions: CONCURRENT.workflowTasks,
-        maxConcurrentLocalActivityExecutions: CONCURRENT.localActivities,
-        workflowTaskPollerBehavior: { type: 'autoscaling', minimum: 2, initial: 4, maximum: 10 },
+        ...WORKFLOW_WORKER,
       };
     case 'payments':
       return { ...shared, maxTaskQueueActivitiesPerSecond: PROVIDER_CALLS_PER_SECOND };

@@ -9,6 +9,19 @@ export type RunningWorkers = {
   stop(): Promise<void>;
 };
 
+/** How the worker of a queue is set that runs workflows with local activities. */
+export const WORKFLOW_WORKER = {
+  maxConcurrentWorkflowTaskExecutions: 16,
+  maxConcurrentLocalActivityExecutions: 100,
+  workflowTaskPollerBehavior: { type: 'autoscaling', minimum: 2, initial: 4, maximum: 10 },
+} as const satisfies Partial<WorkerOptions>;
+
+/** How every worker takes activities. */
+export const ACTIVITY_WORKER = {
+  maxConcurrentActivityTaskExecutions: 100,
+  activityTaskPollerBehavior: { type: 'autoscaling', minimum: 1, initial: 2, maximum: 10 },
+} as const satisfies Partial<WorkerOptions>;
+
 const CONNECT_RETRY_MS = 1_000;
 /** Activities get this long to finish after a shutdown began. */
 const SHUTDOWN_GRACE = '3 seconds';

@@ -1,0 +1,3 @@
+import { goOnUnderPinnedNode } from './bootstrap.mjs';
+
+await goOnUnderPinnedNode('test/bench/bench.ts');
