@@ -22,6 +22,7 @@ import type { SoakOptions } from './options.ts';
 import { pictureOf } from './picture.ts';
 import { giveSteadily } from './steady.ts';
 
+const TEMPORAL = 'temporal';
 const SAMPLE_EVERY_MS = 15_000;
 const TELL_EVERY_MS = 60_000;
 const REST_LIMIT_MS = 120_000;
@@ -76,7 +77,7 @@ export async function perform(session: Session, run: Run, options: SoakOptions):
   writeFileSync(join(results, 'table.md'), `${table}\n`);
   writeFileSync(
     join(results, 'soak.svg'),
-    pictureOf(samples, `${count(minutes, 'minute')} of ${rate} donations per second`),
+    pictureOf(samples, `${count(minutes, 'minute')} of ${rate} donations per second`, TEMPORAL),
   );
   say(`${table}\n\nSamples, table and picture are in ${results}\n`);
 
@@ -105,7 +106,7 @@ function keepSampling(options: {
   const startedAt = Date.now();
   const take = (): void => {
     const pids = new Map(stage.processes.pids());
-    if (stage.temporalPid !== undefined) pids.set('temporal', stage.temporalPid);
+    if (stage.temporalPid !== undefined) pids.set(TEMPORAL, stage.temporalPid);
     const processes = memory.measure(pids);
     const { accepted } = donors.totals();
     samples.push({ minutes: (Date.now() - startedAt) / 60_000, accepted, processes });

@@ -2,57 +2,79 @@
 import { lineOf, namesIn, type Point } from './growth.ts';
 import type { Sample } from './memory.ts';
 
-const [WIDTH, HEIGHT] = [720, 360];
-const PLOT = { left: 64, right: 580, top: 24, bottom: 310 } as const;
+type Line = { readonly name: string; readonly colour: string; readonly points: readonly Point[] };
+
+const [WIDTH, PANEL_HEIGHT, HEAD] = [720, 250, 24];
+const [LEFT, RIGHT] = [64, 560];
+/** Of a panel, from its top. */
+const [TOP, BOTTOM] = [12, 206];
 const COLOURS = ['#3b82f6', '#e07b00', '#17a36b', '#b565d8', '#d9485f'];
 const LABEL_APART = 14;
 
-export function pictureOf(samples: readonly Sample[], title: string): string {
-  const lines = namesIn(samples).map((name, index) => ({
+/** `apart` gets a panel of its own: what holds everything in memory would press the others flat. */
+export function pictureOf(samples: readonly Sample[], title: string, apart: string): string {
+  const lines = namesIn(samples).map((name, index): Line => ({
     name,
     colour: COLOURS[index % COLOURS.length] ?? '#888',
     points: lineOf(samples, name, 'rssMb'),
   }));
-  const all = lines.flatMap(({ points }) => points);
-  const x = axis(Math.max(1, ...all.map((point) => point.x)), PLOT.left, PLOT.right);
-  const y = axis(Math.max(1, ...all.map((point) => point.y)), PLOT.bottom, PLOT.top);
-  const path = (points: readonly Point[]): string =>
-    points.map((point) => `${x.place(point.x).toFixed(1)},${y.place(point.y).toFixed(1)}`).join(' ');
-  const labels = spread(lines.map(({ points }) => y.place(points.at(-1)?.y ?? 0)));
+  const panels = [lines.filter(({ name }) => name !== apart), lines.filter(({ name }) => name === apart)];
+  const drawn = panels.filter((panel) => panel.length > 0);
+  const longest = Math.max(1, ...samples.map(({ minutes }) => minutes));
+  const height = HEAD + drawn.length * PANEL_HEIGHT;
 
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${title}">
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${title}">
 <style>
-text{font:12px system-ui,sans-serif;fill:#57606a}
+text{font:12px system-ui,sans-serif;fill:#6e7781}
 .grid{stroke:#8b949e;stroke-opacity:.3}
 .line{fill:none;stroke-width:1.8}
 @media(prefers-color-scheme:dark){text{fill:#b1bac4}}
 </style>
-<text x="${PLOT.left}" y="14">${title}</text>
-${y.ticks.map((mb) => `<line class="grid" x1="${PLOT.left}" x2="${PLOT.right}" y1="${y.place(mb)}" y2="${y.place(mb)}"/><text x="${PLOT.left - 6}" y="${y.place(mb) + 4}" text-anchor="end">${mb}</text>`).join('\n')}
-${x.ticks.map((minutes) => `<text x="${x.place(minutes)}" y="${PLOT.bottom + 18}" text-anchor="middle">${minutes}</text>`).join('\n')}
-<text x="${(PLOT.left + PLOT.right) / 2}" y="${PLOT.bottom + 38}" text-anchor="middle">minutes</text>
-<text transform="translate(16 ${(PLOT.top + PLOT.bottom) / 2}) rotate(-90)" text-anchor="middle">resident memory, MB</text>
-${lines
-  .map(
-    ({ name, colour, points }, index) =>
-      `<polyline class="line" stroke="${colour}" points="${path(points)}"/><text x="${PLOT.right + 8}" y="${(labels[index] ?? 0) + 4}" style="fill:${colour}">${name} ${points.at(-1)?.y.toFixed(0) ?? ''} MB</text>`,
-  )
-  .join('\n')}
+<text x="${LEFT}" y="16">${title}</text>
+${drawn.map((panel, index) => panelOf(panel, longest, HEAD + index * PANEL_HEIGHT)).join('\n')}
 </svg>
 `;
 }
 
+function panelOf(lines: readonly Line[], longestMinutes: number, top: number): string {
+  const x = axis(longestMinutes, LEFT, RIGHT);
+  const y = axis(Math.max(1, ...lines.flatMap(({ points }) => points.map((point) => point.y))), BOTTOM, TOP);
+  const labels = spread(lines.map(({ points }) => y.place(points.at(-1)?.y ?? 0)));
+  const row = (mb: number): string =>
+    `<line class="grid" x1="${LEFT}" x2="${RIGHT}" y1="${at(y.place(mb))}" y2="${at(y.place(mb))}"/>` +
+    `<text x="${LEFT - 6}" y="${at(y.place(mb) + 4)}" text-anchor="end">${mb}</text>`;
+  const column = (minutes: number): string =>
+    `<text x="${at(x.place(minutes))}" y="${BOTTOM + 18}" text-anchor="middle">${minutes}</text>`;
+  const curve = ({ name, colour, points }: Line, index: number): string => {
+    const path = points.map((point) => `${at(x.place(point.x))},${at(y.place(point.y))}`).join(' ');
+    const label = `${name} ${points.at(-1)?.y.toFixed(0) ?? '?'} MB`;
+    return (
+      `<polyline class="line" stroke="${colour}" points="${path}"/>` +
+      `<text x="${RIGHT + 8}" y="${at((labels[index] ?? 0) + 4)}" style="fill:${colour}">${label}</text>`
+    );
+  };
+  return [
+    `<g transform="translate(0 ${top})">`,
+    ...y.ticks.map(row),
+    ...x.ticks.map(column),
+    `<text x="${(LEFT + RIGHT) / 2}" y="${BOTTOM + 36}" text-anchor="middle">minutes</text>`,
+    `<text transform="translate(16 ${(TOP + BOTTOM) / 2}) rotate(-90)" text-anchor="middle">resident memory, MB</text>`,
+    ...lines.map(curve),
+    '</g>',
+  ].join('\n');
+}
+
 type Axis = { readonly ticks: readonly number[]; place(value: number): number };
 
-/** From zero to a round number above the largest. */
+/** From zero to a round number above the largest, in at most five steps. */
 function axis(largest: number, from: number, to: number): Axis {
-  const magnitude = 10 ** Math.floor(Math.log10(largest / 4));
+  const magnitude = 10 ** Math.floor(Math.log10(largest / 5));
   const step =
-    [1, 2, 2.5, 5, 10].map((factor) => factor * magnitude).find((each) => each * 5 >= largest) ?? largest;
-  const top = Math.ceil(largest / step) * step;
+    [1, 2, 5, 10].map((factor) => factor * magnitude).find((each) => each * 5 >= largest) ?? largest;
+  const steps = Math.ceil(largest / step);
   return {
-    ticks: Array.from({ length: Math.round(top / step) + 1 }, (_, index) => index * step),
-    place: (value) => from + ((to - from) * value) / top,
+    ticks: Array.from({ length: steps + 1 }, (_, index) => Number((index * step).toFixed(3))),
+    place: (value) => from + ((to - from) * value) / (steps * step),
   };
 }
 
@@ -66,4 +88,9 @@ function spread(places: readonly number[]): number[] {
     moved[index] = below;
   }
   return moved;
+}
+
+/** A tenth of a pixel is enough. */
+function at(pixels: number): string {
+  return String(Number(pixels.toFixed(1)));
 }

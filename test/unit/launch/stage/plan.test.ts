@@ -1,9 +1,7 @@
 import { expect, test } from 'vitest';
 import { parseIdempotencyKey } from '../../../../domain/idempotency-key.ts';
-import { readDemoOptions } from '../../../../launch/demo/options.ts';
 import { CAMPAIGNS, planGifts } from '../../../../launch/stage/plan.ts';
 import { createRandom } from '../../../../launch/stage/random.ts';
-import { OptionError } from '../../../../launch/options.ts';
 
 test('the same seed plans the same gifts, another seed others', () => {
   expect(planGifts(50, 7)).toEqual(planGifts(50, 7));
@@ -26,23 +24,4 @@ test('shuffling keeps every item once, and numbers stay within their bounds', ()
   expect(shuffled.toSorted((a, b) => a - b)).toEqual(items);
   const drawn = new Set(Array.from({ length: 1_000 }, () => random.between(2, 5)));
   expect([...drawn].toSorted((a, b) => a - b)).toEqual([2, 3, 4, 5]);
-});
-
-test('options have defaults, and what is not one is refused with a line for the user', () => {
-  expect(readDemoOptions([])).toEqual({ donations: 300, seed: 1, keep: false, sabotage: false });
-  expect(readDemoOptions(['--donations', '40', '--seed=9', '--keep', '--sabotage'])).toEqual({
-    donations: 40,
-    seed: 9,
-    keep: true,
-    sabotage: true,
-  });
-  expect(readDemoOptions(['--help'])).toBeNull();
-  for (const args of [
-    ['--donations', '19'],
-    ['--donations', '1e3'],
-    ['--seed', '-1'],
-    ['--sead', '1'],
-    ['40'],
-  ])
-    expect(() => readDemoOptions(args)).toThrow(OptionError);
 });

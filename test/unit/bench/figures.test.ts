@@ -1,0 +1,60 @@
+import { expect, test } from 'vitest';
+import { OptionError } from '../../../launch/options.ts';
+import { generatorOf, ratiosOf, whatIsWrong } from '../../bench/figures.ts';
+import { whyBusy } from '../../bench/machine.ts';
+import { readBenchOptions } from '../../bench/options.ts';
+import type { Round } from '../../bench/rounds.ts';
+
+const round = (factor: number): Round => ({
+  sagas: 20 * factor,
+  noops: 60,
+  accepts: { perSecond: 500 * factor, ownShare: 0.1 },
+  echoes: { perSecond: 5_000, ownShare: 0.3 },
+  reads: { perSecond: 2_000 * factor, ownShare: 0.2 },
+  bareReads: { perSecond: 10_000 + factor, ownShare: 0.5 },
+});
+
+test('each ratio is that of the two sides of one round, not of their medians', () => {
+  const [sagas, accepts, reads] = ratiosOf([round(1), round(3), { ...round(2), noops: 10 }]);
+  expect(sagas?.ratio).toEqual({ median: 1, least: 20 / 60, most: 4 });
+  expect(sagas?.ours).toEqual({ median: 40, least: 20, most: 60 });
+  expect(accepts?.ratio.median).toBeCloseTo(0.2);
+  expect(reads?.baseline).toBe('bare node:http');
+});
+
+test('the generator is judged by what it took for itself when it was fastest', () => {
+  expect(generatorOf([round(1), round(2)])).toEqual({ fastestPerSecond: 10_002, ownShare: 0.5 });
+});
+
+const fine = {
+  extras: { donations: 300, signals: 0, aftercareRuns: 0 },
+  audit: { donations: 2_860, discrepancies: 0 },
+};
+
+test.each([
+  ['a signal', { ...fine, extras: { ...fine.extras, signals: 2 } }, '2 signals'],
+  ['an aftercare run', { ...fine, extras: { ...fine.extras, aftercareRuns: 1 } }, '1 aftercare runs'],
+  ['a discrepancy', { ...fine, audit: { ...fine.audit, discrepancies: 1 } }, '1 discrepancies'],
+  [
+    'a donation that was not audited',
+    { ...fine, audit: { ...fine.audit, donations: 2_859 } },
+    '2859 donations',
+  ],
+])('%s makes the figures worthless, and the reason is given', (_, found, reason) => {
+  expect(whatIsWrong(fine, 2_860)).toEqual([]);
+  expect(whatIsWrong(found, 2_860)).toHaveLength(1);
+  expect(whatIsWrong(found, 2_860)[0]).toContain(reason);
+});
+
+test('a machine that has other work to do is no machine to measure on', () => {
+  expect(whyBusy(1.49, 2)).toBeUndefined();
+  expect(whyBusy(1.5, 2)).toContain('load average is 1.50');
+  expect(whyBusy(5.9, 8)).toBeUndefined();
+});
+
+test('a bench is whole and careful unless told otherwise', () => {
+  expect(readBenchOptions([])).toEqual({ quick: false, markdown: false, anyway: false });
+  expect(readBenchOptions(['--quick', '--anyway'])).toEqual({ quick: true, markdown: false, anyway: true });
+  expect(readBenchOptions(['--help'])).toBeNull();
+  expect(() => readBenchOptions(['--fast'])).toThrow(OptionError);
+});
