@@ -13,6 +13,8 @@ export type Piece<Options> = {
   readonly usage: string;
   /** `null` means that only help was asked for. */
   readonly readOptions: (args: readonly string[]) => Options | null;
+  /** Why it would make no sense now, in words for the user. */
+  readonly refusal?: (options: Options) => string | undefined;
   /** Whether everything held. */
   readonly perform: (session: Session, run: Run, options: Options) => Promise<boolean>;
   /** Whether the platform goes on running afterwards, until Ctrl-C. */
@@ -31,6 +33,8 @@ export async function play<Options>(piece: Piece<Options>): Promise<void> {
       say(piece.usage);
       return await session.end(0);
     }
+    const refusal = piece.refusal?.(options);
+    if (refusal !== undefined) throw new Refusal(refusal);
     const run = beginRun(kind);
     session.opened('folder', () => run.end({ keepLogs: exitCode === 1 }));
     session.opened('programs', stopForeignPrograms);

@@ -6,7 +6,6 @@ import { duration } from '../../cli/text.ts';
 import { BENCH_RESULTS, ensureDirectory } from '../../launch/paths.ts';
 import { platformEnvironment } from '../../launch/platform-environment.ts';
 import { freePort, LOOPBACK } from '../../launch/ports.ts';
-import { Refusal } from '../../launch/refusal.ts';
 import { complain, say, step, warn } from '../../launch/screen.ts';
 import type { Session } from '../../launch/session.ts';
 import { auditStage } from '../../launch/stage/audit.ts';
@@ -16,7 +15,7 @@ import { setTheStage, type Stage } from '../../launch/stage/stage.ts';
 import { countExtras } from './cleanliness.ts';
 import { generatorOf, percentilesOf, ratiosOf, whatIsWrong, type Figures } from './figures.ts';
 import { measureLatency } from './latency.ts';
-import { cores, describeMachine, loadAverage, whyBusy } from './machine.ts';
+import { describeMachine, loadAverage } from './machine.ts';
 import { noopQueue } from './noops.ts';
 import type { BenchOptions } from './options.ts';
 import { printFigures, printMarkdown } from './print.ts';
@@ -40,8 +39,6 @@ const QUICK = {
 export async function perform(session: Session, run: Run, options: BenchOptions): Promise<boolean> {
   const startedAt = new Date();
   const load = loadAverage();
-  const busy = whyBusy(load, cores());
-  if (busy !== undefined && !options.anyway) throw new Refusal(busy);
   const { latency, sizes, policy } = options.quick ? QUICK : WHOLE;
   say(`A platform of the bench's own, named ${run.name}; one that runs beside it is not touched.\n`);
   const stage = await setTheStage({ session, run, seed: SEED, policy, report: warn });
