@@ -37,8 +37,13 @@ ${drawn.map((panel, index) => panelOf(panel, longest, HEAD + index * PANEL_HEIGH
 }
 
 function panelOf(lines: readonly Line[], longestMinutes: number, top: number): string {
-  const x = axis(longestMinutes, LEFT, RIGHT);
-  const y = axis(Math.max(1, ...lines.flatMap(({ points }) => points.map((point) => point.y))), BOTTOM, TOP);
+  const x = axis(longestMinutes, LEFT, RIGHT, 'as it is');
+  const y = axis(
+    Math.max(1, ...lines.flatMap(({ points }) => points.map((point) => point.y))),
+    BOTTOM,
+    TOP,
+    'rounded up',
+  );
   const labels = spread(lines.map(({ points }) => y.place(points.at(-1)?.y ?? 0)));
   const row = (mb: number): string =>
     `<line class="grid" x1="${LEFT}" x2="${RIGHT}" y1="${at(y.place(mb))}" y2="${at(y.place(mb))}"/>` +
@@ -66,15 +71,16 @@ function panelOf(lines: readonly Line[], longestMinutes: number, top: number): s
 
 type Axis = { readonly ticks: readonly number[]; place(value: number): number };
 
-/** From zero to a round number above the largest, in at most five steps. */
-function axis(largest: number, from: number, to: number): Axis {
+/** From zero to the largest value, or to the round number above it; at most five steps. */
+function axis(largest: number, from: number, to: number, end: 'as it is' | 'rounded up'): Axis {
   const magnitude = 10 ** Math.floor(Math.log10(largest / 5));
   const step =
     [1, 2, 5, 10].map((factor) => factor * magnitude).find((each) => each * 5 >= largest) ?? largest;
-  const steps = Math.ceil(largest / step);
+  const steps = end === 'rounded up' ? Math.ceil(largest / step) : Math.floor(largest / step);
+  const last = end === 'rounded up' ? steps * step : largest;
   return {
     ticks: Array.from({ length: steps + 1 }, (_, index) => Number((index * step).toFixed(3))),
-    place: (value) => from + ((to - from) * value) / (steps * step),
+    place: (value) => from + ((to - from) * value) / last,
   };
 }
 

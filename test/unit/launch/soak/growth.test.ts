@@ -61,6 +61,8 @@ test('the picture has a line and a label per process, what stands apart in a pan
   expect(svg).toContain('>worker 500 MB</text>');
   expect(svg).toContain('>temporal 220 MB</text>');
   expect(svg).toContain('prefers-color-scheme:dark');
+  const [, lastMinutes] = /points="[^"]* ([\d.]+),[\d.]+"/.exec(svg) ?? [];
+  expect(Number(lastMinutes), 'the last sample is at the right edge').toBe(560);
   expect(svg).not.toMatch(/NaN|Infinity|undefined/);
   expect(pictureOf(samples.slice(0, 1), 'one sample', 'nobody')).not.toMatch(/NaN|Infinity|undefined/);
 });
