@@ -31,3 +31,9 @@ export function readBenchOptions(args: readonly string[]): BenchOptions | null {
   );
   return help ? null : options;
 }
+
+/** As it would be typed again: figures belong to it. */
+export function commandOf({ quick, anyway }: Pick<BenchOptions, 'quick' | 'anyway'>): string {
+  const flags = [quick ? ['--quick'] : [], anyway ? ['--anyway'] : []].flat();
+  return ['npm run bench', ...(flags.length === 0 ? [] : ['--', ...flags])].join(' ');
+}

@@ -17,7 +17,7 @@ import { generatorOf, percentilesOf, ratiosOf, whatIsWrong, type Figures } from 
 import { measureLatency } from './latency.ts';
 import { describeMachine, loadAverage } from './machine.ts';
 import { noopQueue } from './noops.ts';
-import type { BenchOptions } from './options.ts';
+import { commandOf, type BenchOptions } from './options.ts';
 import { printFigures, printMarkdown } from './print.ts';
 import { playRound, type Ring, type Round, type Sizes } from './rounds.ts';
 
@@ -71,7 +71,7 @@ export async function perform(session: Session, run: Run, options: BenchOptions)
   const figures: Figures = {
     schema: 'careforall.bench.v1',
     startedAt: startedAt.toISOString(),
-    command: `npm run bench${options.quick ? ' -- --quick' : ''}`,
+    command: commandOf(options),
     machine,
     loadAverage: load,
     seconds: Math.round((Date.now() - startedAt.getTime()) / 1_000),

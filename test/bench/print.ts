@@ -1,6 +1,7 @@
 /** The figures for a terminal and, with the machine they belong to, for docs/benchmarks.md. */
 import { count, table } from '../../cli/text.ts';
 import type { Figures, Percentiles, Ratio } from './figures.ts';
+import { whyBusy } from './machine.ts';
 import type { Spread } from './statistics.ts';
 
 export function printFigures(figures: Figures): string {
@@ -50,9 +51,13 @@ function ratioRow({ name, baseline, ours, theirs, ratio }: Ratio): string[] {
   ];
 }
 
-function notes({ latency, rounds, generator, extras, audit }: Figures): string[] {
+function notes({ machine, loadAverage, latency, rounds, generator, extras, audit }: Figures): string[] {
+  const busy = whyBusy(loadAverage, machine.cores) !== undefined;
   const ceiling = generator.fastestPerSecond / generator.ownShare;
   return [
+    ...(busy
+      ? [`measured on a busy machine (load average ${loadAverage.toFixed(2)}): nothing to rely on`]
+      : []),
     `${count(latency.donations, 'donation')} at the steady pace; ${count(rounds.length, 'round')} of the rest: median (least to most)`,
     `${extras.signals} signals and ${extras.aftercareRuns} aftercare runs for those ${count(extras.donations, 'donation')}`,
     `the load generator took ${percent(generator.ownShare)} of a core at ${rate(generator.fastestPerSecond)} requests per second, its fastest: its own ceiling is near ${rate(ceiling)}`,

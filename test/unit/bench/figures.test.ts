@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import { OptionError } from '../../../launch/options.ts';
-import { generatorOf, ratiosOf, whatIsWrong } from '../../bench/figures.ts';
+import { generatorOf, ratiosOf, whatIsWrong, type Figures } from '../../bench/figures.ts';
 import { whyBusy } from '../../bench/machine.ts';
-import { readBenchOptions } from '../../bench/options.ts';
+import { commandOf, readBenchOptions } from '../../bench/options.ts';
+import { printMarkdown } from '../../bench/print.ts';
 import type { Round } from '../../bench/rounds.ts';
 
 const round = (factor: number): Round => ({
@@ -57,4 +58,32 @@ test('a bench is whole and careful unless told otherwise', () => {
   expect(readBenchOptions(['--quick', '--anyway'])).toEqual({ quick: true, markdown: false, anyway: true });
   expect(readBenchOptions(['--help'])).toBeNull();
   expect(() => readBenchOptions(['--fast'])).toThrow(OptionError);
+});
+
+test('figures carry the command that brings them again, with all that changed what was measured', () => {
+  expect(commandOf({ quick: false, anyway: false })).toBe('npm run bench');
+  expect(commandOf({ quick: true, anyway: true })).toBe('npm run bench -- --quick --anyway');
+});
+
+test('figures of a busy machine say so themselves', () => {
+  const rounds = [round(1)];
+  const ms = { p50Ms: 1, p95Ms: 2, p99Ms: 3 };
+  const figures: Figures = {
+    ...fine,
+    schema: 'careforall.bench.v1',
+    startedAt: '2026-11-25T12:00:00.000Z',
+    command: 'npm run bench -- --anyway',
+    machine: { cpu: 'a CPU', cores: 2, memoryGb: 8, node: '24', postgres: '15', temporal: '1.29' },
+    loadAverage: 0.4,
+    seconds: 300,
+    latency: { donations: 300, perSecond: 5, captured: ms, noop: ms },
+    ratios: ratiosOf(rounds),
+    rounds,
+    generator: generatorOf(rounds),
+  };
+  expect(printMarkdown(figures)).not.toContain('busy');
+  expect(printMarkdown({ ...figures, loadAverage: 12 })).toContain(
+    '- measured on a busy machine (load average 12.00)',
+  );
+  expect(printMarkdown(figures)).toContain('0 discrepancies over 2,860 donations');
 });
