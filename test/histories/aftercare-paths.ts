@@ -109,6 +109,28 @@ export const AFTERCARE_PATHS: Paths = {
       return await aftercareHears(stage, donation, 'work');
     },
   },
+  'refund-unknown-while-a-dispute-is-opened': {
+    shows: [
+      'makeRefund fails: provider_unknown',
+      'addToTotals',
+      'signal providerEvent',
+      'applyProviderEvent: CAPTURED',
+      'makeRefund: CAPTURED',
+      'addToTotals',
+      'ends: CAPTURED',
+    ],
+    record: async (stage) => {
+      const donation = await captured(stage, { policy: { ...WAITS, stepAttempts: 2 } });
+      const { donationId } = donation;
+      await stage.simulator.arm({ operation: 'refund', fault: 'error503', times: 2, donationId });
+      await refundAsked(stage, donation);
+      const handle = await aftercareHears(stage, donation, 'work');
+      await learnt(handle, 'recordOutcome');
+      await stage.simulator.disputePayment(await paymentIdOf(stage, donation));
+      await told(stage, donation, /^charge[.]dispute[.]created/);
+      return handle;
+    },
+  },
   'refund-refused': {
     shows: ['makeRefund: CAPTURED', 'ends: CAPTURED'],
     record: async (stage) => {
@@ -262,7 +284,12 @@ export const AFTERCARE_PATHS: Paths = {
 
   // It cannot go on.
   'key-refused-at-the-refund': {
-    shows: ['makeRefund fails: provider_rejected', 'fails visibly: provider_rejected'],
+    shows: [
+      'makeRefund fails: provider_rejected',
+      'addToTotals',
+      'recordOutcome',
+      'fails visibly: provider_rejected',
+    ],
     record: async (stage) => {
       const donation = await captured(stage);
       await refundAsked(stage, donation);

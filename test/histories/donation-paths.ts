@@ -122,6 +122,14 @@ export const DONATION_PATHS: Paths = {
   },
 
   // The donor cancels.
+  'donor-cancels-before-the-start': {
+    shows: ['persistPledge, local', 'addToTotals, local', 'release: FAILED', 'ends: FAILED'],
+    record: async (stage) => {
+      const donation = await stage.accept({ policy: PATIENT });
+      await cancelWritten(stage, donation);
+      return await stage.start(donation, { cancelledAt: new Date() });
+    },
+  },
   'donor-cancels-before-the-authorization': {
     shows: ['persistPledge', 'signal cancelDonation', 'addToTotals', 'release: FAILED', 'ends: FAILED'],
     record: async (stage) => {
