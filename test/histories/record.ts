@@ -10,20 +10,18 @@ import { storeHistory } from './stored.ts';
 import { storyOf, tells } from './story.ts';
 
 // One after the other: a key that is refused is refused for every donation.
-describe('recording', () => {
+describe.each(Object.entries(PATHS))('recording %s', (workflow, paths) => {
   const enter = openStage('cached');
 
-  describe.each(Object.entries(PATHS))('%s', (workflow, paths) => {
-    test.each(Object.entries(paths))('%s', async (name, path) => {
-      const stage = enter(onTestFinished);
-      await stage.simulator.reset();
-      const handle = await path.record(stage);
-      await handle.result().catch(() => undefined);
-      const text = portable(await handle.fetchHistory());
-      const story = storyOf(JSON.parse(text));
-      expect(story.workflow).toBe(workflow);
-      expect(story.lines, `the story of ${name}`).toSatisfy(tells(path.shows));
-      await storeHistory({ name: `${workflow}/${name}`, text });
-    });
+  test.each(Object.entries(paths))('%s', async (name, path) => {
+    const stage = enter(onTestFinished);
+    await stage.simulator.reset();
+    const handle = await path.record(stage);
+    await handle.result().catch(() => undefined);
+    const text = portable(await handle.fetchHistory());
+    const story = storyOf(JSON.parse(text));
+    expect(story.workflow).toBe(workflow);
+    expect(story.lines, `the story of ${name}`).toSatisfy(tells(path.shows));
+    await storeHistory({ name: `${workflow}/${name}`, text });
   });
 });

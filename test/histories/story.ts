@@ -88,15 +88,20 @@ function lineOf(it: Event, stepOf: (scheduledEventId: string) => string): string
   const ended = it.workflowExecutionFailedEventAttributes;
   if (ended !== undefined) return `fails visibly: ${typeOf(ended.failure)}`;
   if (it.eventType === 'EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED') return 'cancel requested';
+  if (it.eventType === 'EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW') return 'continues as new';
   return it.eventType === 'EVENT_TYPE_TIMER_FIRED' ? 'timer' : null;
 }
 
-/** An answer in a word: a payment's status, true, false, null; nothing where there is no answer. */
+/** An answer in a word: a payment's status, a kind, true, false, null; nothing where it has none. */
 function said(result: z.infer<typeof payloads> | undefined): string {
   const value = read(result);
   if (value === undefined) return '';
-  const view = z.looseObject({ status: z.string() }).safeParse(value);
-  return `: ${view.success ? view.data.status : JSON.stringify(value)}`;
+  if (typeof value !== 'object' || value === null) return `: ${JSON.stringify(value)}`;
+  const { data } = z
+    .looseObject({ status: z.string().optional(), kind: z.string().optional() })
+    .safeParse(value);
+  const word = data?.status ?? data?.kind;
+  return word === undefined ? '' : `: ${word}`;
 }
 
 function read(from: z.infer<typeof payloads> | undefined): unknown {

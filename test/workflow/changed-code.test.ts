@@ -80,7 +80,7 @@ describe('changed workflow code', () => {
 type Place = { readonly name: string; readonly step: string };
 
 /** An activity that a workflow asks for. */
-const STEP = /\b(activities|payments)\.(\w+)\(/g;
+const STEP = /\b((?:parts\.)?(?:activities|payments|pages|donations|campaigns))\.(\w+)\(/g;
 /** Says where each activity runs; takes no step itself. */
 const NO_STEPS = 'activities.ts';
 
