@@ -42,9 +42,10 @@ async function verifyOne(deps: ExamineDeps, runId: string, providerPaymentId: st
   await transaction(deps.pool, async (client) => {
     const local = await lockLocal(client, fetched.side);
     if (local === null) return;
-    const still = compare(local, fetched.side, Number.MAX_SAFE_INTEGER).map(
-      ({ class: name, subject }) => `${name} ${subject}`,
-    );
+    const differing = compare(local, fetched.side, Number.MAX_SAFE_INTEGER);
+    // Written down is not enough for a payment that was missing: it also has to be as far as the provider's.
+    const missing = differing.length > 0 ? [`MISSING_LOCAL ${providerPaymentId}`] : [];
+    const still = [...missing, ...differing.map(({ class: name, subject }) => `${name} ${subject}`)];
     await client.query(
       `UPDATE reconciliation_findings SET repaired_at = now()
        WHERE run_id = $1 AND provider_payment_id = $2 AND repaired_at IS NULL AND action IN ('look', 'restart')

@@ -5,13 +5,14 @@ import {
   type Progress,
   type ReconciliationDeps,
 } from '../../../activities/payments/reconciliation/index.ts';
+import { createReconciliationReports } from '../../../api/payments/reconciliation.ts';
 import { DEFAULT_RECONCILIATION_POLICY, type ReconciliationKind } from '../../../domain/reconciliation.ts';
 import type { PaymentProvider } from '../../../provider/port.ts';
 import { createStripeProvider } from '../../../provider/stripe/adapter.ts';
 import type { ReconciliationPaymentActivities, ReconciliationRun } from '../../../workflows/ports.ts';
 import { SECRET_KEY } from '../../contract/start-simulator.ts';
 import { failureOf } from './as-temporal.ts';
-import { dieAt, paymentBench } from './payment-bench.ts';
+import { dieAt, newOrder, paymentBench } from './payment-bench.ts';
 
 const bench = paymentBench();
 const POLICY = { ...DEFAULT_RECONCILIATION_POLICY, freshMs: 0 };
@@ -99,57 +100,66 @@ test('a delta begins before the start of the last run that was finished and no r
   await finish(second);
 });
 
-test('more payments than a page holds are all seen, and a worker that dies is followed where it was', async () => {
-  const COUNT = 230;
-  for (let n = 0; n < COUNT; n += 1)
-    await bench.simulator.payByHand({ amountMinor: 1_000 + n, currency: 'USD' });
-  const run = await begin();
-  const told: Progress[] = [];
-  const pages: (string | undefined)[] = [];
-  const asked = patient();
-  const counting: ReconciliationDeps['provider'] = {
-    ...asked,
-    listPayments: async (page, signal) => {
-      pages.push(page.startingAfter);
-      return await asked.listPayments(page, signal);
-    },
-  };
-  const heartbeat = (progress: Progress): void => void told.push(progress);
-  const page = { run, source: 'payments', cursor: null } as const;
-  const dying = activities({ provider: counting, heartbeat, failpoint: dieAt('reconciliation.page') });
-  await expect(dying.examine(page)).rejects.toThrow('died at');
-  let all = 0;
-  const unmatched: string[] = [];
-  let progress = told.at(-1);
-  for (let cursor: string | null = page.cursor; ;) {
-    const given = progress;
-    const heir = activities({ provider: counting, heartbeat, progress: () => given });
-    const examined = await heir.examine({ ...page, cursor });
-    progress = undefined;
-    all += examined.count;
-    unmatched.push(...examined.unmatched.map(({ providerPaymentId }) => providerPaymentId));
-    cursor = examined.cursor;
-    if (cursor === null) break;
-  }
-  expect(all).toBe(COUNT);
-  expect(new Set(unmatched).size).toBe(COUNT);
-  expect(pages, 'no page was asked for twice').toHaveLength(new Set(pages).size);
-  expect(pages).toHaveLength(3);
+/** Hundreds of calls to the provider, on a machine that may be busy. */
+const LONG = { timeout: 240_000 };
 
-  const stored = (): Promise<{ rows: { suspense: string; reviews: number }[] }> =>
-    bench.pool.query(
-      `SELECT (SELECT sum(amount) FROM ledger_entries WHERE account = 'suspense') AS suspense,
+test(
+  'more payments than a page holds are all seen, and a worker that dies is followed where it was',
+  LONG,
+  async () => {
+    const COUNT = 120;
+    for (let n = 0; n < COUNT; n += 1)
+      await bench.simulator.payByHand({ amountMinor: 1_000 + n, currency: 'USD' });
+    const run = await begin();
+    const told: Progress[] = [];
+    const pages: (string | undefined)[] = [];
+    const asked = patient();
+    const counting: ReconciliationDeps['provider'] = {
+      ...asked,
+      listPayments: async (page, signal) => {
+        pages.push(page.startingAfter);
+        return await asked.listPayments(page, signal);
+      },
+    };
+    const heartbeat = (progress: Progress): void => void told.push(progress);
+    const page = { run, source: 'payments', cursor: null } as const;
+    const dying = activities({ provider: counting, heartbeat, failpoint: dieAt('reconciliation.page') });
+    await expect(dying.examine(page)).rejects.toThrow('died at');
+    let all = 0;
+    const unmatched: string[] = [];
+    let progress = told.at(-1);
+    for (let cursor: string | null = page.cursor; ;) {
+      const given = progress;
+      const heir = activities({ provider: counting, heartbeat, progress: () => given });
+      const examined = await heir.examine({ ...page, cursor });
+      progress = undefined;
+      all += examined.count;
+      unmatched.push(...examined.unmatched.map(({ providerPaymentId }) => providerPaymentId));
+      cursor = examined.cursor;
+      if (cursor === null) break;
+    }
+    expect(all).toBe(COUNT);
+    expect(new Set(unmatched).size).toBe(COUNT);
+    expect(pages, 'no page was asked for twice').toHaveLength(new Set(pages).size);
+    expect(pages).toHaveLength(2);
+
+    const stored = (): Promise<{ rows: { suspense: string; reviews: number }[] }> =>
+      bench.pool.query(
+        `SELECT (SELECT sum(amount) FROM ledger_entries WHERE account = 'suspense') AS suspense,
               (SELECT count(*)::int FROM review_items WHERE resolved_at IS NULL) AS reviews`,
-    );
-  const found = unmatched.map((providerPaymentId) => ({ providerPaymentId, donationId: null }));
-  await activities().placeUnmatched({ run, unmatched: found, orders: [] });
-  const once = (await stored()).rows;
-  expect(once).toEqual([{ suspense: String(-(1_000 * COUNT + (COUNT * (COUNT - 1)) / 2)), reviews: COUNT }]);
-  // An answer that was lost, and the whole batch again.
-  await activities().placeUnmatched({ run, unmatched: found, orders: [] });
-  expect((await stored()).rows).toEqual(once);
-  expect(await finish(run)).toMatchObject({ findings: COUNT, openReviews: COUNT });
-});
+      );
+    const found = unmatched.map((providerPaymentId) => ({ providerPaymentId, donationId: null }));
+    await activities().placeUnmatched({ run, unmatched: found, orders: [] });
+    const once = (await stored()).rows;
+    expect(once).toEqual([
+      { suspense: String(-(1_000 * COUNT + (COUNT * (COUNT - 1)) / 2)), reviews: COUNT },
+    ]);
+    // An answer that was lost, and the whole batch again.
+    await activities().placeUnmatched({ run, unmatched: found, orders: [] });
+    expect((await stored()).rows).toEqual(once);
+    expect(await finish(run)).toMatchObject({ findings: COUNT, openReviews: COUNT });
+  },
+);
 
 test.each([
   ['rateLimit429', 'list'],
@@ -187,6 +197,52 @@ test('what is younger than the margin is under way, and its review stays as it w
   const { unmatched } = await activities().examine({ run, source: 'payments', cursor: null });
   expect(unmatched.filter(({ providerPaymentId }) => providerPaymentId === pi)).toEqual([]);
   await finish(run);
+});
+
+test('a repair that was asked for in vain is for people, and what they have accepted stays closed until it changes', async () => {
+  const order = newOrder();
+  await bench.activities({ provider: patient() }).authorize(order);
+  await bench.activities({ provider: patient() }).capture(order.donationId);
+  const { rows: payments } = await bench.pool.query<{ id: string }>(
+    'SELECT provider_payment_id AS id FROM payments WHERE id = $1',
+    [order.donationId],
+  );
+  const pi = payments[0]?.id ?? '';
+  await bench.simulator.changeFee(pi, 321);
+  /** A run over the provider's payments alone; what it found of this one. */
+  const found = async (): Promise<unknown[]> => {
+    const run = await begin();
+    await activities().examine({ run, source: 'payments', cursor: null });
+    await finish(run);
+    const { rows } = await bench.pool.query<Record<string, unknown>>(
+      'SELECT class, action FROM reconciliation_findings WHERE run_id = $1 AND subject = $2',
+      [run.runId, pi],
+    );
+    return rows;
+  };
+  const commands = async (): Promise<unknown[]> => {
+    const { rows } = await bench.pool.query<Record<string, unknown>>(
+      'SELECT type FROM workflow_commands WHERE payment_id = $1',
+      [order.donationId],
+    );
+    return rows;
+  };
+  const reports = createReconciliationReports(bench.pool);
+  const items = async () => (await reports.reviews()).filter(({ subject }) => subject === pi);
+
+  // No relay runs here, so nobody is told.
+  expect(await found()).toEqual([{ class: 'FEE_DRIFT', action: 'look' }]);
+  expect(await commands()).toEqual([{ type: 'look' }]);
+  expect(await items()).toEqual([]);
+  expect(await found()).toEqual([{ class: 'FEE_DRIFT', action: 'review' }]);
+  expect(await commands()).toEqual([{ type: 'look' }]);
+  const [item] = await items();
+  expect(item).toMatchObject({ class: 'FEE_DRIFT', donationId: order.donationId });
+  expect(await reports.resolve(item?.id ?? '', 'operator', 'agreed with the provider')).toBe(true);
+  expect(await found()).toEqual([]);
+  expect(await items()).toEqual([]);
+  await bench.simulator.changeFee(pi, 322);
+  expect(await found()).toEqual([{ class: 'FEE_DRIFT', action: 'look' }]);
 });
 
 test('rules of the database that are broken, and what is stuck, are for people', async () => {
