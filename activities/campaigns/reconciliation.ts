@@ -1,5 +1,6 @@
 /** What reconciliation has done in the campaigns database. */
 import type { Pool } from 'pg';
+import type { TotalsEntryKind } from '../../domain/totals.ts';
 import type {
   BookDifference,
   BookLine,
@@ -20,15 +21,9 @@ type EntryRow = {
 export function createCampaignReconciliation(pool: Pool): ReconciliationCampaignActivities {
   return {
     differingTotals: async (lines) => {
-      // By campaign, which has an index: a donation's entries never stand in another one's.
       const { rows } = await pool.query<EntryRow>(
-        `SELECT entry_id, donation_id, campaign_id, kind, amount FROM applied_entries
-         WHERE entry_id = ANY($1) OR (campaign_id = ANY($2::uuid[]) AND donation_id = ANY($3::uuid[]))`,
-        [
-          lines.flatMap((line) => entriesOf(line).map(({ entryId }) => entryId)),
-          [...new Set(lines.map(({ campaignId }) => campaignId))],
-          lines.map(({ donationId }) => donationId),
-        ],
+        'SELECT entry_id, donation_id, campaign_id, kind, amount FROM applied_entries WHERE entry_id = ANY($1)',
+        [lines.flatMap(possibleIds)],
       );
       const applied = Map.groupBy(rows, (row) => row.donation_id);
       return lines.flatMap((line) => differenceOf(line, applied.get(line.donationId) ?? []));
@@ -69,11 +64,26 @@ function entriesOf({ donationId, entries }: BookLine): Entry[] {
   return entries.map(({ id, ...entry }) => ({ ...entry, entryId: `${donationId}:${id}` }));
 }
 
+const KINDS: readonly TotalsEntryKind[] = [
+  'pledged',
+  'unpledged',
+  'captured',
+  'refunded',
+  'refund_failed',
+  'dispute_lost',
+];
+
+/** Also of entries that are not expected: the table is found by their ids alone, and those say what they are of. */
+function possibleIds({ donationId, version }: BookLine): string[] {
+  const versions = Array.from({ length: version + 1 }, (_, index) => index + 1);
+  return versions.flatMap((of) => KINDS.map((kind) => `${donationId}:${of}:${kind}`));
+}
+
 function differenceOf(line: BookLine, applied: readonly EntryRow[]): BookDifference[] {
   const { donationId, campaignId } = line;
   const expected = entriesOf(line);
   const found = new Map(applied.map((row) => [row.entry_id, row]));
-  const known = new Set([`${donationId}:pledged`, ...expected.map(({ entryId }) => entryId)]);
+  const known = new Set(expected.map(({ entryId }) => entryId));
   const wrong = [
     ...applied
       .filter(({ entry_id: id }) => !known.has(id))
