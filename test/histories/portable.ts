@@ -26,6 +26,9 @@ const LEFT_OUT: ReadonlySet<string> = new Set([
   'taskId',
   'requestId',
   'retryPolicy',
+  'scheduleToCloseTimeout',
+  'scheduleToStartTimeout',
+  'startToCloseTimeout',
 ]);
 
 function withoutMaker(value: Json, rename: (text: string) => string): Json {
@@ -34,14 +37,18 @@ function withoutMaker(value: Json, rename: (text: string) => string): Json {
   if (Array.isArray(value)) return value.map((item) => withoutMaker(item, rename));
   const kept: Record<string, Json> = {};
   for (const [key, item] of Object.entries(value)) {
-    if (LEFT_OUT.has(key)) continue;
+    if (LEFT_OUT.has(key) || (key === 'taskQueue' && isOfOneProcess(item))) continue;
     if (key === 'data' && typeof item === 'string') kept[key] = renamedPayload(item, rename);
     else kept[key] = withoutMaker(item, rename);
   }
-  if (kept['kind'] === 'TASK_QUEUE_KIND_STICKY') kept['name'] = 'sticky';
   // Tracing, for the activity's worker alone.
   if ('activityId' in kept) delete kept['header'];
   return kept;
+}
+
+/** A queue that a worker keeps to itself, named after it. */
+function isOfOneProcess(queue: Json): boolean {
+  return JSON.stringify(queue).includes('TASK_QUEUE_KIND_STICKY');
 }
 
 function renamedPayload(base64: string, rename: (text: string) => string): string {
