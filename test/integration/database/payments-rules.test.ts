@@ -18,6 +18,7 @@ import {
   refund,
   refundSettled,
 } from './payment-moves.ts';
+import { reconciliationMoves, reconciliationRefusals } from './reconciliation-rules.ts';
 import { reversalMoves, reversalRefusals } from './reversal-rules.ts';
 import { rulesOf, tryMove, type Move, type RefusedMove } from './rules.ts';
 
@@ -718,6 +719,7 @@ const accepted: Move[] = [
     when: 'truncate payments, payment_operations, payment_transitions, refunds, disputes, webhook_events, ledger_entries, outbox_events, workflow_commands',
   },
   ...reversalMoves,
+  ...reconciliationMoves,
   ...outboxMoves,
 ];
 
@@ -726,6 +728,7 @@ const refused = [
   ...refusedRefunds,
   ...refusedRecords,
   ...reversalRefusals,
+  ...reconciliationRefusals,
   ...outboxRefusals,
 ];
 
