@@ -46,18 +46,18 @@ async function captured(...counted: ((line: BookLine) => TotalsEntry)[]): Promis
     version: 2,
     entries: [{ id: '2:captured', kind: 'captured', amountMinor: 2_500 }],
   };
-  const { addToTotals } = createCampaignActivities({
+  const activities = createCampaignActivities({
     pool: campaigns,
     failpoint: () => undefined,
     outboxWritten: () => undefined,
   });
   const pledge = pledgedEntry(line.donationId, line.campaignId, 2_500);
-  await addToTotals([pledge, ...counted.map((make) => make(line))]);
+  await activities.addToTotals([pledge, ...counted.map((make) => make(line))]);
   return line;
 }
 
 test('totals differ from a payment when an entry is missing, is another one, or is not of it', async () => {
-  const { differingTotals } = createCampaignReconciliation(campaigns);
+  const reconciliation = createCampaignReconciliation(campaigns);
   const right = await captured((line) => entry(line, '2:captured', 'captured'));
   const missing = await captured();
   const other = await captured((line) => entry(line, '2:captured', 'captured', 2_400));
@@ -65,8 +65,8 @@ test('totals differ from a payment when an entry is missing, is another one, or 
     (line) => entry(line, '2:captured', 'captured'),
     (line) => entry(line, '3:captured', 'captured'),
   );
-  expect(await differingTotals([right])).toEqual([]);
-  const found = await differingTotals([right, missing, other, twice]);
+  expect(await reconciliation.differingTotals([right])).toEqual([]);
+  const found = await reconciliation.differingTotals([right, missing, other, twice]);
   expect(found.map(({ donationId, isBehind }) => [donationId, isBehind])).toEqual([
     // Counting it is all that is left to do; the others nobody may simply correct.
     [missing.donationId, true],
@@ -76,10 +76,10 @@ test('totals differ from a payment when an entry is missing, is another one, or 
 });
 
 test('totals that are not the sum of their entries break a rule', async () => {
-  const { campaignViolations } = createCampaignReconciliation(campaigns);
+  const reconciliation = createCampaignReconciliation(campaigns);
   const { campaignId } = await captured((line) => entry(line, '2:captured', 'captured'));
   const broken = async () =>
-    (await campaignViolations()).filter(({ subject }) => subject.startsWith(campaignId));
+    (await reconciliation.campaignViolations()).filter(({ subject }) => subject.startsWith(campaignId));
   expect(await broken()).toEqual([]);
   await campaigns.query(
     'UPDATE campaign_totals SET total_captured = total_captured + 1, version = version + 1 WHERE campaign_id = $1',
@@ -91,7 +91,7 @@ test('totals that are not the sum of their entries break a rule', async () => {
 });
 
 test('a pledge differs when it is missing, behind its payment, or ahead of it; a request left alone is stuck', async () => {
-  const { differingPledges, donationViolations, requestedOrders } = createDonationReconciliation(donations);
+  const reconciliation = createDonationReconciliation(donations);
   const accepted = async (pledge: { status: string; version: number } | null): Promise<string> => {
     const id = randomUUID();
     await donations.query(
@@ -118,15 +118,18 @@ test('a pledge differs when it is missing, behind its payment, or ahead of it; a
     version: 2,
     entries: [],
   }));
-  expect(await differingPledges(lines)).toEqual([
+  expect(await reconciliation.differingPledges(lines)).toEqual([
     { donationId: missing, isBehind: false, expected: 'CAPTURED v2', found: null },
     { donationId: behind, isBehind: true, expected: 'CAPTURED v2', found: 'AUTHORIZED v1' },
     { donationId: ahead, isBehind: false, expected: 'CAPTURED v2', found: 'CAPTURED v3' },
   ]);
-  const stuck = (await donationViolations(60_000)).map(({ class: name, donationId }) => [name, donationId]);
+  const stuck = (await reconciliation.donationViolations(60_000)).map(({ class: name, donationId }) => [
+    name,
+    donationId,
+  ]);
   expect(new Set(stuck.map(String))).toEqual(new Set([`STUCK,${missing}`, `STUCK,${behind}`]));
-  expect(await donationViolations(2 * 3_600_000)).toEqual([]);
-  expect(await requestedOrders([right, randomUUID()])).toEqual([
+  expect(await reconciliation.donationViolations(2 * 3_600_000)).toEqual([]);
+  expect(await reconciliation.requestedOrders([right, randomUUID()])).toEqual([
     {
       donationId: right,
       campaignId: right,
