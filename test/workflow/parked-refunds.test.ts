@@ -26,7 +26,9 @@ describe.each(['cached', 'uncached'] as const)(
       await eventually('what went back by hand is counted', async () =>
         expect(await raisedOf(stage, donation)).toEqual({ captured: 2_500, refunded: 700, lost: 0 }),
       );
-      expect(await pledgeOf(stage, donation)).toMatchObject({ status: 'PARTIALLY_REFUNDED' });
+      await eventually('and told to the donor', async () =>
+        expect(await pledgeOf(stage, donation)).toMatchObject({ status: 'PARTIALLY_REFUNDED' }),
+      );
       await expectNeedsAttention(stage.aftercare(donation), /401/);
 
       stage.refuse([]);
