@@ -18,11 +18,11 @@ export function activitiesFor(placement: Placement, policy: DonationPolicy, queu
     nonRetryableErrorTypes: [...NON_RETRYABLE_TYPES],
   };
   const step = { startToCloseTimeout: DATABASE_STEP_LIMIT, retry };
-  // Up to five calls: create and confirm, each looked up before, by search and by list. After the last try the outcome
-  // counts as unknown, and the workflow asks for it on timers of its own.
+  // The first call that hangs ends an attempt, and a worker that died is noticed after this long: twice the provider's
+  // limit. After the last try the outcome counts as unknown, and the workflow asks for it on timers of its own.
   const payments = proxyActivities<PaymentActivities>({
     taskQueue: queues.payments,
-    startToCloseTimeout: policy.providerCallTimeoutMs * 5 + 5_000,
+    startToCloseTimeout: policy.providerCallTimeoutMs * 2 + 5_000,
     retry: { ...retry, maximumAttempts: policy.stepAttempts },
   });
   const provided = pick(payments, ['release', 'applyProviderEvent', 'look', 'makeRefund']);
