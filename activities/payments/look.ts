@@ -7,9 +7,8 @@ import { lockPayment } from './book/payment.ts';
 import { currentView, viewOf } from './book/view.ts';
 import { eventsProvenBy } from './observation.ts';
 import { failure, notKnownYet } from './operations.ts';
+import { findCreated, retrieve } from './payment-steps.ts';
 import { applyTruth, fetchReversals } from './truth.ts';
-
-const CLOCK_SKEW_MS = 300_000;
 
 export async function lookAtPayment(
   pool: Pool,
@@ -42,33 +41,18 @@ export async function lookAtPayment(
 async function fetchPayment(
   provider: PaymentProvider,
   donationId: string,
-  {
-    provider_payment_id: id,
-    created_at: createdAt,
-  }: { provider_payment_id: string | null; created_at: Date },
+  row: { readonly provider_payment_id: string | null; readonly created_at: Date },
   signal: AbortSignal,
 ): Promise<ProviderPayment | null> {
-  const known = id ?? (await findId(provider, donationId, createdAt, signal));
-  if (known === null) return null;
-  const answer = await provider.retrievePayment(known, signal);
-  if (answer.kind === 'yes') return answer.payment;
-  if (answer.kind === 'unknown') throw notKnownYet(`payment ${known}`, answer);
-  throw failure(
-    'provider_rejected',
-    `payment ${known} cannot be read: ${'code' in answer ? answer.code : answer.kind}`,
-  );
-}
-
-/** Search is behind, and tells no fee: what it finds is fetched all the same. */
-async function findId(
-  provider: PaymentProvider,
-  donationId: string,
-  createdAt: Date,
-  signal: AbortSignal,
-): Promise<string | null> {
-  const createdFrom = new Date(createdAt.getTime() - CLOCK_SKEW_MS);
-  const found = await provider.findByDonation(donationId, createdFrom, signal);
-  if (found.kind === 'yes') return found.payments[0]?.id ?? null;
-  if (found.kind === 'unknown') throw notKnownYet(`payment of ${donationId}`, found);
-  throw failure('provider_rejected', `payments cannot be listed: ${found.status} ${found.code}`);
+  let id = row.provider_payment_id;
+  if (id === null) {
+    // Search is behind, and tells no fee: what it finds is fetched all the same.
+    const found = await findCreated(provider, donationId, row.created_at, signal);
+    if (found.kind === 'unknown') throw notKnownYet(`payment of ${donationId}`, found);
+    if (found.kind === 'absent') return null;
+    ({ id } = found.object);
+  }
+  const proof = await retrieve(provider, id, signal);
+  if (proof.kind === 'unknown') throw notKnownYet(`payment ${id}`, proof);
+  return proof.kind === 'object' ? proof.object : null;
 }

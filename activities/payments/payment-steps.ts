@@ -111,7 +111,8 @@ function hadEffect(operation: PaymentOperation, object: ProviderPayment): boolea
   }
 }
 
-async function retrieve(
+/** The provider's payment as it is now. Throws `provider_rejected` when it will never be told. */
+export async function retrieve(
   provider: PaymentProvider,
   id: string,
   signal: AbortSignal,
@@ -134,7 +135,8 @@ async function retrieve(
   }
 }
 
-async function findCreated(
+/** A donation's payment, by search and by list. `startedAt`: when we may first have asked for it. */
+export async function findCreated(
   provider: PaymentProvider,
   donationId: string,
   startedAt: Date,
