@@ -20,6 +20,7 @@ import { createRequestStore } from './donations/requests.ts';
 import { donationsRouter } from './donations/router.ts';
 import { createSeenDonations } from './donations/seen-donations.ts';
 import { closeServer, createApp, listen } from './http/app.ts';
+import { operatorToken } from './http/operator.ts';
 import { createClientSecrets } from './payments/client-secret.ts';
 import { createInbox } from './payments/inbox.ts';
 import { createReconciliationReports } from './payments/reconciliation.ts';
@@ -111,6 +112,8 @@ await runProcess(log, async (opened) => {
     (it) => it.stop(),
   );
 
+  const authenticate = operatorToken(config.OPERATOR_TOKEN);
+
   const app = createApp({
     log,
     breakers: [temporal.breaker, ...(broker ? [broker.breaker] : []), ...(redis ? [redisBreaker] : [])],
@@ -125,7 +128,7 @@ await runProcess(log, async (opened) => {
         }),
         campaigns: createCampaignSnapshots(donations, (id) => findCampaign(campaigns, id)),
         identity: await openIdentity(donations, config.INSTALLATION_SECRET),
-        operatorToken: config.OPERATOR_TOKEN,
+        authenticate,
         seen: redis === null ? null : createSeenDonations(redis, redisBreaker),
         clientSecretOf: createClientSecrets(payments, provider, log),
       }),
@@ -134,10 +137,10 @@ await runProcess(log, async (opened) => {
         webhookSecrets: config.STRIPE_WEBHOOK_SECRETS,
         refunds: createRefundStore(payments, relays.paymentCommands.wake),
         reports: createReconciliationReports(payments),
-        operatorToken: config.OPERATOR_TOKEN,
+        authenticate,
         log,
       }),
-      campaignsRouter({ pool: campaigns, operatorToken: config.OPERATOR_TOKEN, outboxWritten: outbox.wake }),
+      campaignsRouter({ pool: campaigns, authenticate, outboxWritten: outbox.wake }),
     ],
   });
   const { server, port } = await listen(app, config.PORT, config.HOST);

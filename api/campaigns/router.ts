@@ -11,7 +11,7 @@ import {
 } from '../../domain/limits.ts';
 import { isCurrencyCode, type CurrencyCode } from '../../domain/money.ts';
 import { jsonBody, parseBody } from '../http/json-body.ts';
-import { operatorOnly } from '../http/operator.ts';
+import { signedIn, type Authenticate } from '../http/authentication.ts';
 import { methodNotAllowed, Problem } from '../http/problem.ts';
 import {
   closeCampaign,
@@ -26,7 +26,7 @@ import {
 
 export type CampaignsDeps = {
   readonly pool: Pool;
-  readonly operatorToken: string;
+  readonly authenticate: Authenticate;
   readonly outboxWritten: () => void;
 };
 
@@ -44,9 +44,9 @@ const newCampaign = z.strictObject({
   status: z.enum(['draft', 'open']).default('open'),
 });
 
-export function campaignsRouter({ pool, operatorToken, outboxWritten }: CampaignsDeps): Router {
+export function campaignsRouter({ pool, authenticate, outboxWritten }: CampaignsDeps): Router {
   const router = Router();
-  const operator = operatorOnly(operatorToken);
+  const operator = signedIn(authenticate, 'operator');
 
   router.get('/campaigns', async (request, response) => {
     const limit = pageSize(request.query['limit']);

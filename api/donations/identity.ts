@@ -1,12 +1,13 @@
 /** Ids and tokens of donations, both derived from the installation's secret, which is made once and kept for ever. */
 import { createHmac, randomBytes } from 'node:crypto';
 import type { Pool } from 'pg';
+import type { scopeOf } from '../../domain/actor.ts';
 import { uuidV8 } from '../../domain/ids.ts';
 import { ConfigError } from '../../platform/config.ts';
-import { equalInConstantTime } from '../http/operator.ts';
+import { equalInConstantTime } from '../../platform/constant-time.ts';
 
 /** Two principals with the same key are two donations. */
-export type Scope = 'guest' | `user:${string}`;
+export type Scope = ReturnType<typeof scopeOf>;
 
 export type DonationIdentity = {
   /** The same scope and key always give the same id, and nobody can guess a key from an id. */

@@ -28,6 +28,8 @@ export type NewRequest = {
 /** A donation as its donor may see it. */
 export type Donation = {
   readonly id: string;
+  /** Whose it is. */
+  readonly scope: string;
   readonly fingerprint: Buffer;
   readonly campaignId: string;
   readonly amount: number;
@@ -182,9 +184,10 @@ async function insertOrFind(pool: Pool, requests: readonly NewRequest[]): Promis
 }
 
 function newDonation(request: NewRequest, createdAt: Date): Donation {
-  const { id, fingerprint, campaignId, amountMinor, currency } = request;
+  const { id, scope, fingerprint, campaignId, amountMinor, currency } = request;
   return {
     id,
+    scope,
     fingerprint,
     campaignId,
     amount: amountMinor,
@@ -198,7 +201,7 @@ function newDonation(request: NewRequest, createdAt: Date): Donation {
 }
 
 const DONATION = `
-  SELECT r.id, r.fingerprint, r.campaign_id AS "campaignId", r.amount, r.currency, coalesce(p.status, 'INITIATED') AS status,
+  SELECT r.id, r.scope, r.fingerprint, r.campaign_id AS "campaignId", r.amount, r.currency, coalesce(p.status, 'INITIATED') AS status,
     coalesce(p.version, 0) AS version, p.failure_code AS "failureCode", r.accepted_at AS "createdAt",
     (SELECT e.id FROM pledges e WHERE e.donor_key = p.donor_key AND e.campaign_id = p.campaign_id AND e.amount = p.amount
        AND e.created_at BETWEEN p.created_at - interval '${POSSIBLE_DUPLICATE_SECONDS} seconds' AND p.created_at

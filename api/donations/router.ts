@@ -1,11 +1,12 @@
 import { Router, type Request, type Response } from 'express';
+import { GUEST, scopeOf, type Actor } from '../../domain/actor.ts';
 import { isUuid } from '../../domain/ids.ts';
 import { QueueFull } from '../../platform/batcher.ts';
 import { isDatabaseUnavailable } from '../../platform/database-errors.ts';
 import { activeTraceparent } from '../../platform/telemetry.ts';
 import { requiredIdempotencyKey } from '../http/idempotency-key.ts';
 import { jsonBody, parseBody } from '../http/json-body.ts';
-import { bearerToken, isOperator } from '../http/operator.ts';
+import { actorOf, bearerToken, type Authenticate } from '../http/authentication.ts';
 import { preferredWaitSeconds } from '../http/prefer.ts';
 import { methodNotAllowed, Problem } from '../http/problem.ts';
 import { answerStreamHead, openEventStream } from '../http/sse.ts';
@@ -20,7 +21,7 @@ export type DonationsDeps = {
   readonly requests: RequestStore;
   readonly campaigns: CampaignSnapshots;
   readonly identity: DonationIdentity;
-  readonly operatorToken: string;
+  readonly authenticate: Authenticate;
   /** Which donations were seen; null runs without. It only ever spares an INSERT. */
   readonly seen: SeenDonations | null;
   /** What the donor's browser needs to act (3-D Secure); null when nothing is asked of the donor, or nobody can tell. */
@@ -33,7 +34,7 @@ const MAX_STREAMS = 1_000;
 const RETRY_AFTER_SECONDS = 1;
 
 export function donationsRouter(deps: DonationsDeps): Router {
-  const { requests, identity } = deps;
+  const { requests, identity, authenticate } = deps;
   const router = Router();
   let streams = 0;
 
@@ -41,18 +42,18 @@ export function donationsRouter(deps: DonationsDeps): Router {
     const { id } = request.params;
     const donationId = typeof id === 'string' ? id.toLowerCase() : id;
     if (!isUuid(donationId)) throw new Problem('not_found');
-    const reader = readerOf(request, donationId, deps);
-    const donation = reader === null ? null : await requests.find(donationId);
-    if (reader === null || donation === null) throw new Problem('not_found');
+    const holder = await holderOf(request, donationId, deps);
+    const donation = holder === null ? null : await requests.find(donationId);
+    const reader = holder === null || donation === null ? null : readerOf(holder, donation);
+    if (donation === null || reader === null) throw new Problem('not_found');
     return { donation, reader };
   };
 
   router.post('/donate', ...jsonBody, async (request, response) => {
-    // Before anything else: a token that is not accepted must never turn a person into a guest, who would pay twice.
-    if (request.headers.authorization !== undefined) throw new Problem('unauthorized');
+    const actor = await actorOf(request, authenticate);
     const key = requiredIdempotencyKey(request);
     const body = parseBody(request, donateBody);
-    const accepted = await accept(deps, key, body);
+    const accepted = await accept(deps, actor, key, body);
     const waitSeconds = preferredWaitSeconds(request);
     if (waitSeconds === 0) sendDonation(response, accepted, identity);
     else {
@@ -111,9 +112,10 @@ export function donationsRouter(deps: DonationsDeps): Router {
   return router;
 }
 
-async function accept(deps: DonationsDeps, key: string, body: DonateBody): Promise<Accepted> {
+async function accept(deps: DonationsDeps, actor: Actor, key: string, body: DonateBody): Promise<Accepted> {
   const { requests, identity, seen } = deps;
-  const id = identity.donationId('guest', key);
+  const scope = scopeOf(actor);
+  const id = identity.donationId(scope, key);
   const fingerprint = fingerprintOf(body);
 
   if (await seen?.has(id)) {
@@ -131,7 +133,7 @@ async function accept(deps: DonationsDeps, key: string, body: DonateBody): Promi
 
   const accepted = await requests.accept({
     id,
-    scope: 'guest',
+    scope,
     key,
     fingerprint,
     campaignId: body.campaignId,
@@ -198,12 +200,28 @@ function isDecided({ status }: Donation): boolean {
 
 type Reader = 'donor' | 'operator';
 
-/** Guests show the donation's token; to anybody else it does not exist. */
-function readerOf(request: Request, id: string, { identity, operatorToken }: DonationsDeps): Reader | null {
+/** The shape of a JWS (RFC 7515, section 3.1). */
+const ACCESS_TOKEN = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+
+/** Guests show the donation's token, everybody else their own. */
+async function holderOf(
+  request: Request,
+  id: string,
+  { identity, authenticate }: DonationsDeps,
+): Promise<Actor | null> {
   const token = bearerToken(request);
   if (token === null) return null;
-  if (identity.isDonorToken(id, token)) return 'donor';
-  return isOperator(request, operatorToken) ? 'operator' : null;
+  if (identity.isDonorToken(id, token)) return GUEST;
+  const user = await authenticate(token);
+  // Whoever shows an access token that has expired can do something about it; a donor token never expires.
+  if (user === null && ACCESS_TOKEN.test(token)) throw new Problem('unauthorized');
+  return user;
+}
+
+/** To anybody else the donation does not exist. */
+function readerOf(holder: Actor, donation: Donation): Reader | null {
+  if (holder.kind === 'guest' || donation.scope === scopeOf(holder)) return 'donor';
+  return holder.role === 'operator' ? 'operator' : null;
 }
 
 function sendDonation(response: Response, { created, donation }: Accepted, identity: DonationIdentity): void {
@@ -214,7 +232,12 @@ function sendDonation(response: Response, { created, donation }: Accepted, ident
     .status(decided ? 201 : 202)
     .location(`/donations/${donation.id}`)
     .set({ 'Retry-After': String(RETRY_AFTER_SECONDS), 'Cache-Control': 'no-store' })
-    .json({ ...toJson(donation), donorToken: identity.donorToken(donation.id) });
+    .json({ ...toJson(donation), ...tokenOf(donation, identity) });
+}
+
+/** Only guests need one: an account has its access token. */
+function tokenOf({ id, scope }: Donation, identity: DonationIdentity): { donorToken?: string } {
+  return scope === 'guest' ? { donorToken: identity.donorToken(id) } : {};
 }
 
 function toJson(donation: Donation) {

@@ -1,13 +1,13 @@
 import type { Router } from 'express';
-import { operatorOnly } from '../http/operator.ts';
+import { signedIn, type Authenticate } from '../http/authentication.ts';
 import { methodNotAllowed, Problem } from '../http/problem.ts';
 import { reportCsv, type ReconciliationReports } from './reconciliation.ts';
 
 export function addReconciliationRoutes(
   router: Router,
-  { reports, operatorToken }: { readonly reports: ReconciliationReports; readonly operatorToken: string },
+  { reports, authenticate }: { readonly reports: ReconciliationReports; readonly authenticate: Authenticate },
 ): void {
-  const operator = operatorOnly(operatorToken);
+  const operator = signedIn(authenticate, 'operator');
 
   router.get('/admin/reconciliation', operator, async (request, response) => {
     const report = await reports.report();

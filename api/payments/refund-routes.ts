@@ -3,7 +3,7 @@ import type { Request, Router } from 'express';
 import { isUuid } from '../../domain/ids.ts';
 import { requiredIdempotencyKey } from '../http/idempotency-key.ts';
 import { jsonBody, parseBody } from '../http/json-body.ts';
-import { operatorOnly } from '../http/operator.ts';
+import { signedIn, type Authenticate } from '../http/authentication.ts';
 import { methodNotAllowed, Problem } from '../http/problem.ts';
 import { refundBody, refundFingerprint } from './refund-body.ts';
 import type { Refund, RefundStore } from './refunds.ts';
@@ -13,9 +13,9 @@ const RETRY_AFTER_SECONDS = 1;
 
 export function addRefundRoutes(
   router: Router,
-  { refunds, operatorToken }: { readonly refunds: RefundStore; readonly operatorToken: string },
+  { refunds, authenticate }: { readonly refunds: RefundStore; readonly authenticate: Authenticate },
 ): void {
-  const operator = operatorOnly(operatorToken);
+  const operator = signedIn(authenticate, 'operator');
 
   router.post('/donations/:id/refunds', operator, ...jsonBody, async (request, response) => {
     const donationId = uuidOf(request, 'id');

@@ -2,6 +2,7 @@ import { raw, Router } from 'express';
 import { MAX_WEBHOOK_BYTES } from '../../domain/limits.ts';
 import type { Logger } from '../../platform/log.ts';
 import { verifyWebhook } from '../../provider/stripe/webhook.ts';
+import type { Authenticate } from '../http/authentication.ts';
 import { methodNotAllowed, Problem } from '../http/problem.ts';
 import type { Inbox } from './inbox.ts';
 import { addReconciliationRoutes } from './reconciliation-routes.ts';
@@ -14,7 +15,7 @@ export type PaymentsDeps = {
   readonly webhookSecrets: readonly string[];
   readonly refunds: RefundStore;
   readonly reports: ReconciliationReports;
-  readonly operatorToken: string;
+  readonly authenticate: Authenticate;
   readonly log: Logger;
 };
 

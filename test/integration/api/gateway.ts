@@ -10,6 +10,7 @@ import { createRequestStore } from '../../../api/donations/requests.ts';
 import { donationsRouter } from '../../../api/donations/router.ts';
 import { createSeenDonations } from '../../../api/donations/seen-donations.ts';
 import { closeServer, createApp, listen } from '../../../api/http/app.ts';
+import { operatorToken } from '../../../api/http/operator.ts';
 import { createClientSecrets } from '../../../api/payments/client-secret.ts';
 import { createInbox } from '../../../api/payments/inbox.ts';
 import { createReconciliationReports } from '../../../api/payments/reconciliation.ts';
@@ -59,6 +60,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const wake = (): void => {
     woken += 1;
   };
+  const authenticate = operatorToken(OPERATOR_TOKEN);
   const app = createApp({
     log: silent,
     breakers: [],
@@ -73,7 +75,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
           options.lookup ?? ((id) => findCampaign(pools.campaigns, id)),
         ),
         identity: await openIdentity(pools.donations, undefined),
-        operatorToken: OPERATOR_TOKEN,
+        authenticate,
         seen: redis === null ? null : createSeenDonations(redis, createBreaker('redis', silent)),
         clientSecretOf:
           options.provider === undefined
@@ -85,10 +87,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         webhookSecrets: [WEBHOOK_SECRET, NEXT_WEBHOOK_SECRET],
         refunds: createRefundStore(pools.payments, wake),
         reports: createReconciliationReports(pools.payments),
-        operatorToken: OPERATOR_TOKEN,
+        authenticate,
         log: silent,
       }),
-      campaignsRouter({ pool: pools.campaigns, operatorToken: OPERATOR_TOKEN, outboxWritten: wake }),
+      campaignsRouter({ pool: pools.campaigns, authenticate, outboxWritten: wake }),
     ],
   });
   const { server, port } = await listen(app, 0, '127.0.0.1');
