@@ -2,16 +2,11 @@ import { Router } from 'express';
 import type { Pool } from 'pg';
 import { z } from 'zod';
 import { isUuid } from '../../domain/ids.ts';
-import {
-  DEFAULT_PAGE_SIZE,
-  MAX_AMOUNT_MINOR,
-  MAX_DESCRIPTION_LENGTH,
-  MAX_PAGE_SIZE,
-  MAX_TITLE_LENGTH,
-} from '../../domain/limits.ts';
+import { MAX_AMOUNT_MINOR, MAX_DESCRIPTION_LENGTH, MAX_TITLE_LENGTH } from '../../domain/limits.ts';
 import { isCurrencyCode, type CurrencyCode } from '../../domain/money.ts';
 import { jsonBody, parseBody } from '../http/json-body.ts';
 import { signedIn, type Authenticate } from '../http/authentication.ts';
+import { pageOf, pageSize, readCursor } from '../http/pages.ts';
 import { methodNotAllowed, Problem } from '../http/problem.ts';
 import {
   closeCampaign,
@@ -21,7 +16,6 @@ import {
   readTotals,
   type Campaign,
   type CampaignTotals,
-  type Cursor,
 } from './store.ts';
 
 export type CampaignsDeps = {
@@ -51,12 +45,7 @@ export function campaignsRouter({ pool, authenticate, outboxWritten }: Campaigns
   router.get('/campaigns', async (request, response) => {
     const limit = pageSize(request.query['limit']);
     const rows = await listCampaigns(pool, limit, readCursor(request.query['cursor']));
-    const page = rows.slice(0, limit);
-    const last = page.at(-1);
-    response.json({
-      data: page.map(toJson),
-      nextCursor: rows.length > limit && last !== undefined ? writeCursor(last) : null,
-    });
+    response.json(pageOf(rows, limit, toJson));
   });
 
   router.post('/campaigns', operator, ...jsonBody, async (request, response) => {
@@ -103,33 +92,6 @@ function found<T>(value: T | null): T {
 function matches(header: string | undefined, etag: string): boolean {
   if (header === undefined) return false;
   return header.split(',').some((item) => item.trim() === '*' || item.trim().replace(/^W\//, '') === etag);
-}
-
-function pageSize(value: unknown): number {
-  if (value === undefined) return DEFAULT_PAGE_SIZE;
-  const size = typeof value === 'string' && /^\d{1,3}$/.test(value) ? Number(value) : 0;
-  if (size < 1 || size > MAX_PAGE_SIZE)
-    throw new Problem('invalid_parameter', { detail: `limit must be an integer from 1 to ${MAX_PAGE_SIZE}` });
-  return size;
-}
-
-/** As `writeCursor` writes it. PostgreSQL has no year 0. */
-const cursorTime = z.iso.datetime({ precision: 3 }).refine((time) => !time.startsWith('0000'));
-const cursorShape = z.tuple([cursorTime, z.uuid()]);
-
-function readCursor(value: unknown): Cursor | null {
-  if (value === undefined) return null;
-  if (typeof value !== 'string') throw new Problem('invalid_parameter', { detail: 'cursor is given twice' });
-  try {
-    const [createdAt, id] = cursorShape.parse(JSON.parse(Buffer.from(value, 'base64url').toString('utf8')));
-    return { createdAt, id };
-  } catch {
-    throw new Problem('invalid_parameter', { detail: 'cursor is not one that a list gave' });
-  }
-}
-
-function writeCursor({ createdAt, id }: Campaign): string {
-  return Buffer.from(JSON.stringify([createdAt.toISOString(), id])).toString('base64url');
 }
 
 function toJson({ id, title, description, currency, goal, status, version, createdAt }: Campaign) {

@@ -3,6 +3,7 @@ import type { ClientBase, Pool } from 'pg';
 import type { CurrencyCode } from '../../domain/money.ts';
 import { insertOutboxEvents } from '../../events/outbox.ts';
 import { transaction } from '../../platform/postgres.ts';
+import { cursorTime, type Cursor } from '../http/pages.ts';
 
 export type CampaignStatus = 'draft' | 'open' | 'closed';
 
@@ -69,16 +70,17 @@ export async function findCampaign(pool: Pool, id: string): Promise<Campaign | n
   return await readCampaign(pool, id);
 }
 
-export type Cursor = { readonly createdAt: string; readonly id: string };
-
 /** Newest first; one row more than `limit` tells whether there is a next page. */
-export async function listCampaigns(pool: Pool, limit: number, after: Cursor | null): Promise<Campaign[]> {
-  const { rows } = await pool.query<Campaign>({
+export async function listCampaigns(
+  pool: Pool,
+  limit: number,
+  after: Cursor,
+): Promise<(Campaign & { readonly cursorTime: string })[]> {
+  const { rows } = await pool.query<Campaign & { readonly cursorTime: string }>({
     name: 'campaign-list',
-    text: `SELECT ${COLUMNS} FROM campaigns
-           WHERE $2::timestamptz IS NULL OR (date_trunc('milliseconds', created_at), id) < ($2, $3::uuid)
-           ORDER BY date_trunc('milliseconds', created_at) DESC, id DESC LIMIT $1`,
-    values: [limit + 1, after?.createdAt ?? null, after?.id ?? null],
+    text: `SELECT ${COLUMNS}, ${cursorTime('created_at')} AS "cursorTime" FROM campaigns
+           WHERE (created_at, id) < ($2::timestamptz, $3::uuid) ORDER BY created_at DESC, id DESC LIMIT $1`,
+    values: [limit + 1, after.time, after.id],
   });
   return rows;
 }

@@ -273,15 +273,16 @@ describe('the list of campaigns', () => {
   );
 
   const cursor = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const now = '2026-01-01T00:00:00.000Z';
+  const now = '2026-01-01T00:00:00.000000Z';
   test.each([
     ['empty', ''],
     ['no cursor', 'x'],
     ['other JSON', cursor({ a: 1 })],
     ['a word for a time', cursor(['yesterday', UNKNOWN])],
     ['a word for an id', cursor([now, 'x'])],
-    ['a year that PostgreSQL does not have', cursor(['0000-01-01T00:00:00.000Z', UNKNOWN])],
-    ['a day that no calendar has', cursor(['2026-02-30T00:00:00.000Z', UNKNOWN])],
+    ['a year that PostgreSQL does not have', cursor(['0000-01-01T00:00:00.000000Z', UNKNOWN])],
+    ['a day that no calendar has', cursor(['2026-02-30T00:00:00.000000Z', UNKNOWN])],
+    ['a time that is not exact', cursor(['2026-01-01T00:00:00.000Z', UNKNOWN])],
     ['a fraction without end', cursor([`2026-01-01T00:00:00.${'0'.repeat(300)}Z`, UNKNOWN])],
     ['a third part', cursor([now, UNKNOWN, 1])],
     ['SQL', cursor([`${now}'; DROP TABLE campaigns`, UNKNOWN])],
