@@ -24,9 +24,15 @@ type PledgeRow = {
   failure_code: string | null;
 };
 
-/** `pm_card_…` are names that Stripe gives to test cards: everybody's, so they say nothing about who gives. */
-const DONOR_KEY = `encode(sha256(convert_to(coalesce(lower(body #>> '{donor,email}'),
-  CASE WHEN payment_method NOT LIKE 'pm_card_%' THEN payment_method END), 'UTF8')), 'hex')`;
+/** `user:<id>`: the account's id. */
+const DONOR_ID = `CASE WHEN scope <> 'guest' THEN substr(scope, length('user:') + 1)::uuid END`;
+
+/**
+ * An account is known, whatever it writes as its e-mail; and it never meets a guest here, who would hear of its donation.
+ * `pm_card_…` are names that Stripe gives to test cards: everybody's, so they say nothing about who gives.
+ */
+const DONOR_KEY = `encode(sha256(convert_to(CASE WHEN scope <> 'guest' THEN scope ELSE coalesce(lower(body #>> '{donor,email}'),
+  CASE WHEN payment_method NOT LIKE 'pm_card_%' THEN payment_method END) END, 'UTF8')), 'hex')`;
 
 const PLEDGE_COLUMNS = 'id, campaign_id, amount, currency, status, version, failure_code';
 
@@ -40,8 +46,8 @@ export function createDonationActivities({
       await transaction(pool, async (client) => {
         const { rows } = await client.query<PledgeRow>({
           name: 'pledge-persist',
-          text: `INSERT INTO pledges (id, campaign_id, donor_name, donor_email, anonymous, message, amount, currency, status, idempotency_key, donor_key)
-                 SELECT id, campaign_id, body #>> '{donor,name}', body #>> '{donor,email}', coalesce((body #>> '{donor,anonymous}')::boolean, false),
+          text: `INSERT INTO pledges (id, campaign_id, donor_id, donor_name, donor_email, anonymous, message, amount, currency, status, idempotency_key, donor_key)
+                 SELECT id, campaign_id, ${DONOR_ID}, body #>> '{donor,name}', body #>> '{donor,email}', coalesce((body #>> '{donor,anonymous}')::boolean, false),
                         body ->> 'message', amount, currency, 'INITIATED', idempotency_key, ${DONOR_KEY}
                  FROM donation_requests WHERE id = $1
                  ON CONFLICT (id) DO NOTHING RETURNING ${PLEDGE_COLUMNS}`,

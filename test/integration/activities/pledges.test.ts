@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createDonationActivities } from '../../../activities/donations/index.ts';
+import type { Scope } from '../../../api/donations/identity.ts';
 import { createRequestStore } from '../../../api/donations/requests.ts';
 import type { PaymentStatus } from '../../../domain/payment.ts';
 import type { Failpoint } from '../../../platform/failpoint.ts';
@@ -10,7 +11,12 @@ import type { DonationActivities } from '../../../workflows/ports.ts';
 import { isolatedDatabases } from '../database/isolated-databases.ts';
 import { dieAt } from './payment-bench.ts';
 
-type Gift = { readonly campaignId?: string; readonly paymentMethod?: string; readonly amount?: number };
+type Gift = {
+  readonly campaignId?: string;
+  readonly paymentMethod?: string;
+  readonly amount?: number;
+  readonly scope?: Scope;
+};
 
 describe('the pledge of a donation', () => {
   const { urls } = isolatedDatabases(['donations']);
@@ -25,12 +31,12 @@ describe('the pledge of a donation', () => {
 
   const accepted = async (
     body: object = {},
-    { campaignId = randomUUID(), paymentMethod = 'pm_card_visa', amount = 2_500 }: Gift = {},
+    { campaignId = randomUUID(), paymentMethod = 'pm_card_visa', amount = 2_500, scope = 'guest' }: Gift = {},
   ): Promise<string> => {
     const id = randomUUID();
     await pool.query(
       `INSERT INTO donation_requests (id, scope, idempotency_key, fingerprint, campaign_id, amount, currency, payment_method, body)
-       VALUES ($1, 'guest', $2, $3, $4, $6, 'USD', $7, $5)`,
+       VALUES ($1, $8, $2, $3, $4, $6, 'USD', $7, $5)`,
       [
         id,
         `key-of-${id}`,
@@ -39,6 +45,7 @@ describe('the pledge of a donation', () => {
         JSON.stringify(body),
         amount,
         paymentMethod,
+        scope,
       ],
     );
     return id;
@@ -191,6 +198,28 @@ describe('the pledge of a donation', () => {
     expect(await outbox(id)).toEqual(['0 donation.pledged.v1', '2 donation.captured.v1']);
   });
 
+  test('carries the account that gave; a guest’s carries none, whatever the e-mail', async () => {
+    const account = randomUUID();
+    const email = { donor: { email: 'ada@example.org' } };
+    const [theirs, guests] = [await accepted(email, { scope: `user:${account}` }), await accepted(email)];
+    for (const id of [theirs, guests]) await worker().persistPledge(id);
+    const { rows } = await pool.query(
+      'SELECT id, donor_id, donor_email FROM pledges WHERE id = ANY($1::uuid[]) ORDER BY donor_id',
+      [[theirs, guests]],
+    );
+    expect(rows).toEqual([
+      { id: theirs, donor_id: account, donor_email: 'ada@example.org' },
+      { id: guests, donor_id: null, donor_email: 'ada@example.org' },
+    ]);
+    // No consumer is told whose it is.
+    const events = await pool.query<{ payload: object }>(
+      'SELECT payload FROM outbox_events WHERE aggregate_id = $1',
+      [theirs],
+    );
+    expect(events.rows).toHaveLength(1);
+    expect(JSON.stringify(events.rows)).not.toContain(account);
+  });
+
   describe('of a donor who may have clicked twice', () => {
     const requests = () =>
       createRequestStore(pool, () => undefined, { stored: () => undefined, commanded: () => undefined });
@@ -220,6 +249,29 @@ describe('the pledge of a donation', () => {
       const card = { paymentMethod: 'pm_1NxAda' };
       const { earlier, later } = await twice([{}, card], [{}, card]);
       expect(await duplicateOf(later)).toBe(earlier);
+    });
+
+    test('is flagged for an account, with two test cards and two e-mails', async () => {
+      const scope = `user:${randomUUID()}` as const;
+      const { earlier, later } = await twice(
+        [email('ada@example.org'), { scope }],
+        [{}, { scope, paymentMethod: 'pm_card_mastercard' }],
+      );
+      expect(await duplicateOf(later)).toBe(earlier);
+      expect(await duplicateOf(earlier)).toBeNull();
+    });
+
+    test.each<[name: string, first: Gift, second: Gift]>([
+      ['two accounts', { scope: `user:${randomUUID()}` }, { scope: `user:${randomUUID()}` }],
+      ['a guest and an account', {}, { scope: `user:${randomUUID()}` }],
+      ['an account and a guest', { scope: `user:${randomUUID()}` }, {}],
+    ])('is not flagged: a pair of %s with one e-mail and one card', async (_name, first, second) => {
+      const card = { paymentMethod: 'pm_1NxAda' };
+      const { later } = await twice(
+        [email('ada@example.org'), { ...card, ...first }],
+        [email('ada@example.org'), { ...card, ...second }],
+      );
+      expect(await duplicateOf(later)).toBeNull();
     });
 
     test.each([

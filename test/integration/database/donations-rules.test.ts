@@ -17,6 +17,8 @@ afterAll(async () => {
 const ID = '00000000-0000-8000-8000-000000000001';
 const CAMPAIGN = '00000000-0000-8000-8000-0000000000c1';
 const KEY = 'key-of-sixteen-c';
+const ADA = '00000000-0000-4000-8000-0000000000ad';
+const EVE = '00000000-0000-4000-8000-0000000000ee';
 
 function insert(table: string, columns: Readonly<Record<string, string>>): string {
   return `insert into ${table} (${Object.keys(columns).join(', ')}) values (${Object.values(columns).join(', ')})`;
@@ -106,11 +108,13 @@ const refused: RefusedMove[] = [
   },
 
   { name: 'a scope nobody owns', rule: 'donation_requests_scope_shape', when: request({ scope: `'admin'` }) },
-  {
-    name: 'a user scope without a user',
-    rule: 'donation_requests_scope_shape',
-    when: request({ scope: `'user:'` }),
-  },
+  ...['user:', 'user:ada', `user:${ADA.toUpperCase()}`, `user:${ADA} `, ` user:${ADA}`, ADA, 'guest:'].map(
+    (scope) => ({
+      name: `"${scope}" for an account`,
+      rule: 'donation_requests_scope_shape',
+      when: request({ scope: `'${scope}'` }),
+    }),
+  ),
   {
     name: 'a key of 15 characters',
     rule: 'donation_requests_key_shape',
@@ -196,7 +200,7 @@ const refused: RefusedMove[] = [
   },
   ...[
     `id = gen_random_uuid()`,
-    `scope = 'user:eve'`,
+    `scope = 'user:${EVE}'`,
     `idempotency_key = 'another-sixteen-c'`,
     `fingerprint = sha256('other')`,
     `campaign_id = gen_random_uuid()`,
@@ -273,6 +277,12 @@ const refused: RefusedMove[] = [
     when: pledge({ message: `repeat('m', 501)` }),
   },
   { name: 'a pledge without its request', rule: 'pledges_id_fkey', when: pledge() },
+  {
+    name: 'a pledge that goes to another account',
+    rule: 'pledges_donor_never_another',
+    given: [request(), pledge({ donor_id: `'${ADA}'` })],
+    when: `update pledges set donor_id = '${EVE}'`,
+  },
   {
     name: 'a deleted pledge',
     rule: 'pledges_never_deleted',
@@ -375,7 +385,7 @@ const accepted: Move[] = [
   {
     name: 'the same key in another scope',
     given: [request()],
-    when: request({ id: 'gen_random_uuid()', scope: `'user:ada'` }),
+    when: request({ id: 'gen_random_uuid()', scope: `'user:${ADA}'` }),
   },
   {
     name: 'a request claimed, delayed, parked and started',
@@ -434,6 +444,11 @@ const accepted: Move[] = [
     name: 'a donor who is forgotten',
     given: pledged('CAPTURED', 2),
     when: 'update pledges set donor_name = null, donor_email = null, message = null, anonymous = true',
+  },
+  {
+    name: 'an account that is forgotten, and one that a pledge is found to be of',
+    given: [request(), pledge({ donor_id: `'${ADA}'` })],
+    when: ['update pledges set donor_id = null', `update pledges set donor_id = '${EVE}'`],
   },
   {
     name: 'a campaign that closes',
