@@ -51,7 +51,7 @@ export function readLaunchOptions(environment: Readonly<NodeJS.ProcessEnv> = pro
 }
 
 const PLATFORM_VARIABLES =
-  /^(\w+_DATABASE_URL|POSTGRES_URL|REDIS_URL|RABBITMQ_URL|NAME_PREFIX|TEMPORAL_(ADDRESS|NAMESPACE)|STRIPE_\w+|SIMULATOR_\w+|(OPS_)?PORT|HOST|OPERATOR_TOKEN|INSTALLATION_SECRET|FAILPOINTS_DIR|PLACEMENT|POLICY|RECONCILIATION)$/;
+  /^(\w+_DATABASE_URL|POSTGRES_URL|REDIS_URL|RABBITMQ_URL|NAME_PREFIX|TEMPORAL_(ADDRESS|NAMESPACE)|STRIPE_\w+|SIMULATOR_\w+|(OPS_)?PORT|HOST|OPERATOR_TOKEN|INSTALLATION_SECRET|FAILPOINTS_DIR|PLACEMENT|POLICY|RECONCILIATION|TRUSTED_PROXIES)$/;
 
 /** This process's environment without what the platform reads: a child gets exactly what its starter decides. */
 export function neutralEnvironment(
@@ -85,7 +85,14 @@ export function passedSettings(
   environment: Readonly<NodeJS.ProcessEnv> = process.env,
 ): Record<string, string> {
   const passed: Record<string, string> = {};
-  for (const name of ['PLACEMENT', 'POLICY', 'RECONCILIATION', 'SIMULATOR_DIALS', 'SIMULATOR_SEED']) {
+  for (const name of [
+    'PLACEMENT',
+    'POLICY',
+    'RECONCILIATION',
+    'TRUSTED_PROXIES',
+    'SIMULATOR_DIALS',
+    'SIMULATOR_SEED',
+  ]) {
     const value = environment[name];
     if (value !== undefined && value !== '') passed[name] = value;
   }

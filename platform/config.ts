@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import { DEFAULT_POLICY } from '../domain/donation.ts';
 import { DEFAULT_RECONCILIATION_POLICY as RECONCILIATION } from '../domain/reconciliation.ts';
+import { isNetwork } from './addresses.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const databaseUrl = z.url({ protocol: /^postgres(ql)?$/ });
@@ -71,6 +72,14 @@ const reconciliation = json.pipe(
   }),
 );
 
+/** Separated by commas; white space and empty entries say nothing. */
+const list = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== ''),
+);
+
 const environment = z.object({
   NAME_PREFIX: z
     .string()
@@ -86,20 +95,15 @@ const environment = z.object({
   TEMPORAL_NAMESPACE: z.string().min(1).default('default'),
   STRIPE_API_BASE: z.url().default('https://api.stripe.com'),
   STRIPE_SECRET_KEY: z.string().min(1).optional(),
-  STRIPE_WEBHOOK_SECRETS: z
-    .string()
-    .transform((list) =>
-      list
-        .split(',')
-        .map((secret) => secret.trim())
-        .filter((secret) => secret !== ''),
-    )
-    .pipe(z.array(z.string()).min(1))
-    .optional(),
+  STRIPE_WEBHOOK_SECRETS: list.pipe(z.array(z.string()).min(1)).optional(),
   HOST: z.string().default('127.0.0.1'),
   PORT: port.default(8080),
   /** Where the API is reached, for those who call it: the gateway's address, or `HOST:PORT` when unset. */
   API_URL: z.url({ protocol: /^https?$/ }).optional(),
+  /** Addresses and networks of the proxies in front of the API: whose word on where a request comes from counts. */
+  TRUSTED_PROXIES: list
+    .pipe(z.array(z.string().refine(isNetwork, 'is no address and no network')))
+    .default([]),
   OPS_PORT: port.default(0),
   OPERATOR_TOKEN: z.string().min(16).optional(),
   INSTALLATION_SECRET: z.string().min(32).optional(),

@@ -34,6 +34,8 @@ describe('a variable that is malformed is named', () => {
     ['PORT', 's3cret'],
     ['PORT', '80.5'],
     ['OPS_PORT', '1e9'],
+    ['TRUSTED_PROXIES', '127.0.0.1, s3cret'],
+    ['TRUSTED_PROXIES', '0.0.0.0/0'],
     ['OPERATOR_TOKEN', 's3cret'],
     ['INSTALLATION_SECRET', 's3cret'],
     ['PLACEMENT', 's3cret'],
@@ -87,6 +89,7 @@ describe('what is not set has its default', () => {
       LOG_LEVEL: 'info',
       STRIPE_API_BASE: 'https://api.stripe.com',
       TEMPORAL_NAMESPACE: 'default',
+      TRUSTED_PROXIES: [],
     });
     expect(config.POLICY).toMatchObject(DEFAULT_POLICY);
     expect(config.REDIS_URL).toBeUndefined();
