@@ -70,6 +70,16 @@ export async function findCampaign(pool: Pool, id: string): Promise<Campaign | n
   return await readCampaign(pool, id);
 }
 
+/** Whose it is; null when it is the platform's own, or when there is no such campaign. */
+export async function ownerOf(pool: Pool, id: string): Promise<string | null> {
+  const { rows } = await pool.query<{ owner: string | null }>({
+    name: 'campaign-owner',
+    text: 'SELECT owner_id AS owner FROM campaigns WHERE id = $1',
+    values: [id],
+  });
+  return rows[0]?.owner ?? null;
+}
+
 /** Newest first; one row more than `limit` tells whether there is a next page. */
 export async function listCampaigns(
   pool: Pool,

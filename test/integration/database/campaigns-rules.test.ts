@@ -27,6 +27,11 @@ const campaign = (changes: Readonly<Record<string, string>> = {}): string => {
   };
   return `insert into campaigns (${Object.keys(columns).join(', ')}) values (${Object.values(columns).join(', ')})`;
 };
+/** Changes the campaign as its owner would. */
+const change = (set: string): string => `update campaigns set version = version + 1, ${set}`;
+const opened = campaign({ status: `'open'` });
+const asked = (scope = 'user:1', key = 'k'.repeat(16), digest = `sha256('a')`): string =>
+  `insert into campaign_requests (scope, idempotency_key, fingerprint, campaign_id) values ('${scope}', '${key}', ${digest}, '${ID}')`;
 const totals = `insert into campaign_totals (campaign_id, total_pledged, total_captured, donation_count) values ('${ID}', 100, 100, 1)`;
 const increment = (set: string): string => `update campaign_totals set version = version + 1, ${set}`;
 const entry = (kind = 'captured', amount = 100): string =>
@@ -80,6 +85,148 @@ const refused: RefusedMove[] = [
     given: [campaign({ version: '5' })],
     when: 'update campaigns set version = 4',
   },
+  ...[
+    `'ab'`,
+    `repeat('a', 81)`,
+    `'Wells'`,
+    `'wells-'`,
+    `'-wells'`,
+    `'wells--deep'`,
+    `'deep wells'`,
+    `'wéll'`,
+    `E'wells\\n'`,
+  ].map((slug) => ({
+    name: `the slug ${slug}`,
+    rule: 'campaigns_slug_shape',
+    when: campaign({ slug }),
+  })),
+  {
+    name: 'a slug that looks like an id',
+    rule: 'campaigns_slug_is_no_id',
+    when: campaign({ slug: `'${ID}'` }),
+  },
+  {
+    name: 'a slug of another campaign',
+    rule: 'campaigns_slug_key',
+    given: [campaign({ slug: `'wells'` })],
+    when: campaign({ id: 'gen_random_uuid()', slug: `'wells'` }),
+  },
+  {
+    name: 'a story of 20,001 characters',
+    rule: 'campaigns_story_length',
+    when: campaign({ story: `repeat('s', 20001)` }),
+  },
+  ...[
+    `'http://example.org/a.jpg'`,
+    `'javascript:alert(1)'`,
+    `'https://example.org/a b'`,
+    `'https://' || repeat('a', 2041)`,
+  ].map((url) => ({
+    name: `the cover ${url}`,
+    rule: 'campaigns_cover_url_shape',
+    when: campaign({ cover_url: url }),
+  })),
+  ...['now()', `now() - interval '1 day'`, `'infinity'`].map((deadline) => ({
+    name: `a deadline at ${deadline}`,
+    rule: 'campaigns_deadline_range',
+    when: campaign({ deadline }),
+  })),
+  {
+    name: 'a draft that was published',
+    rule: 'campaigns_draft_is_unpublished',
+    when: campaign({ published_at: 'now()' }),
+  },
+  {
+    name: 'an open campaign with an end',
+    rule: 'campaigns_closed_has_time',
+    given: [opened],
+    when: change('closed_at = now()'),
+  },
+  {
+    name: 'a campaign closed by chance',
+    rule: 'campaigns_closed_reason_known',
+    given: [opened],
+    when: change(`status = 'closed', closed_reason = 'chance'`),
+  },
+  {
+    name: 'an open campaign with a reason to be closed',
+    rule: 'campaigns_closed_reason_of_closed',
+    given: [opened],
+    when: change(`closed_reason = 'owner'`),
+  },
+  ...(
+    [
+      ['open', 'draft'],
+      ['closed', 'open'],
+      ['closed', 'draft'],
+    ] as const
+  ).map(([from, to]) => ({
+    name: `a campaign that goes back from ${from} to ${to}`,
+    rule: 'campaigns_status_forward',
+    given: [campaign({ status: `'${from}'` })],
+    when: change(`status = '${to}'`),
+  })),
+  ...[`slug = 'deep-wells'`, 'published_at = null', `published_at = now() - interval '1 day'`].map((set) => ({
+    name: `a published campaign rewritten by ${set}`,
+    rule: 'campaigns_slug_fixed',
+    given: [opened],
+    when: change(set),
+  })),
+  ...[
+    'goal = 1',
+    `deadline = now() + interval '1 day'`,
+    `closed_reason = 'owner'`,
+    `closed_at = now() + interval '1 day'`,
+  ].map((set) => ({
+    name: `a closed campaign rewritten by ${set}`,
+    rule: 'campaigns_closing_fixed',
+    given: [campaign({ status: `'closed'` })],
+    when: change(set),
+  })),
+  ...['owner_id = gen_random_uuid()', 'owner_id = null'].map((set) => ({
+    name: `a campaign given away by ${set}`,
+    rule: 'campaigns_owner_immutable',
+    given: [campaign({ owner_id: `'${ID}'` })],
+    when: change(set),
+  })),
+
+  {
+    name: 'a second campaign under a key',
+    rule: 'campaign_requests_pkey',
+    given: [campaign(), asked()],
+    when: asked(),
+  },
+  {
+    name: 'a key of no campaign',
+    rule: 'campaign_requests_campaign_id_fkey',
+    when: asked(),
+  },
+  {
+    name: 'a key of nobody',
+    rule: 'campaign_requests_scope_shape',
+    given: [campaign()],
+    when: asked('guest'),
+  },
+  ...['k'.repeat(15), 'k'.repeat(256), 'k k k k k k k k k'].map((key) => ({
+    name: `the key "${key}"`,
+    rule: 'campaign_requests_key_shape',
+    given: [campaign()],
+    when: asked('user:1', key),
+  })),
+  {
+    name: 'a fingerprint that is no SHA-256',
+    rule: 'campaign_requests_fingerprint_length',
+    given: [campaign()],
+    when: asked('user:1', 'k'.repeat(16), `'abc'`),
+  },
+  ...[`update campaign_requests set fingerprint = sha256('b')`, 'delete from campaign_requests'].map(
+    (when) => ({
+      name: `keys rewritten by ${when}`,
+      rule: 'campaign_requests_append_only',
+      given: [campaign(), asked()],
+      when,
+    }),
+  ),
 
   ...(
     [
@@ -166,6 +313,35 @@ const accepted: Move[] = [
     given: [campaign()],
     when: 'update campaigns set title = title',
   },
+  {
+    name: 'a draft that gets a slug of its own and is published in one go',
+    given: [campaign()],
+    when: change(`slug = 'wells', status = 'open'`),
+  },
+  {
+    name: 'a draft that is closed unpublished',
+    given: [campaign()],
+    when: change(`status = 'closed', closed_reason = 'owner'`),
+  },
+  {
+    name: 'a campaign closed by its deadline',
+    given: [campaign({ status: `'open'`, deadline: `now() + interval '1 hour'` })],
+    when: change(`status = 'closed', closed_reason = 'deadline'`),
+  },
+  {
+    name: 'a closed campaign whose story goes on',
+    given: [campaign({ status: `'closed'` })],
+    when: change(`title = 'Deep wells', story = 'They run.', cover_url = 'https://example.org/a.jpg'`),
+  },
+  {
+    name: 'a key claimed before its campaign, in one transaction',
+    when: [asked(), campaign()],
+  },
+  ...["'abc'", "repeat('a', 80)", "'12-wells'"].map((slug) => ({
+    name: `the slug ${slug}`,
+    when: campaign({ slug }),
+  })),
+  { name: 'the longest story', when: campaign({ story: `repeat('s', 20000)` }) },
   { name: 'the largest goal', when: campaign({ goal: '9007199254740991' }) },
   {
     name: 'a capture counted before its pledge',
@@ -191,7 +367,7 @@ const accepted: Move[] = [
   {
     name: 'a reset',
     given: [...started, entry()],
-    when: 'truncate campaigns, campaign_totals, applied_entries, outbox_events',
+    when: 'truncate campaigns, campaign_totals, campaign_requests, applied_entries, outbox_events',
   },
   ...outboxMoves,
 ];

@@ -23,12 +23,16 @@ async function scriptOf(service: Service): Promise<string> {
   return stdout ?? '';
 }
 
-/** Columns, indexes (uniques among them) and foreign keys of a schema, as PostgreSQL spells them, one line each. */
+/**
+ * Columns, indexes (uniques among them) and foreign keys of a schema, as PostgreSQL spells them, one line each. Less
+ * what schema.prisma has no words for: how a column is generated, when a foreign key is checked.
+ */
 async function shapeOf(client: Client, schema: string): Promise<string[]> {
   const { rows } = await client.query<{ line: string }>(
     `select format('column %s.%s %s%s default %s', c.relname, a.attname, replace(format_type(a.atttypid, a.atttypmod), '(6)', ''),
                    case when a.attnotnull then ' not null' else '' end,
-                   case when a.attidentity <> '' or pg_get_expr(d.adbin, d.adrelid) like 'nextval%' then 'generated'
+                   case when a.attgenerated <> '' then 'none'
+                        when a.attidentity <> '' or pg_get_expr(d.adbin, d.adrelid) like 'nextval%' then 'generated'
                         else replace(coalesce(pg_get_expr(d.adbin, d.adrelid), 'none'), 'CURRENT_TIMESTAMP', 'now()') end) as line
      from pg_attribute a join pg_class c on c.oid = a.attrelid
      left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
@@ -39,7 +43,7 @@ async function shapeOf(client: Client, schema: string): Promise<string[]> {
      from pg_index i join pg_class c on c.oid = i.indrelid
      where c.relnamespace = $1::regnamespace and c.relname <> '_prisma_migrations'
      union all
-     select format('foreign key %s %s %s', c.relname, f.conname, replace(pg_get_constraintdef(f.oid), $1 || '.', ''))
+     select format('foreign key %s %s %s', c.relname, f.conname, replace(replace(pg_get_constraintdef(f.oid), $1 || '.', ''), ' DEFERRABLE INITIALLY DEFERRED', ''))
      from pg_constraint f join pg_class c on c.oid = f.conrelid
      where c.relnamespace = $1::regnamespace and f.contype = 'f'
      order by line`,
