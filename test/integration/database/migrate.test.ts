@@ -11,6 +11,8 @@ import { isolatedDatabases } from './isolated-databases.ts';
 
 const { urls } = isolatedDatabases(['campaigns', 'donations', 'payments']);
 const MIGRATION = 'notifications/migrations';
+/** The one that platform/migrate.ts takes while it applies. */
+const MIGRATION_LOCK = 7_218_002;
 
 let client: Client;
 let directory: URL;
@@ -73,11 +75,16 @@ test('an up-to-date database gets only what is new', async () => {
 });
 
 test.each(SERVICES.filter((service) => service !== 'notifications'))(
-  'when nothing is to do, %s is checked in under 200 ms',
+  'when nothing is to do, %s needs neither the lock nor the schema engine',
   async (service) => {
-    const begun = performance.now();
-    expect(await migrate({ url: urls[service], service })).toEqual({ applied: [] });
-    expect(performance.now() - begun).toBeLessThan(200);
+    const other = new Client({ connectionString: urls[service] });
+    await other.connect();
+    try {
+      await other.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
+      expect(await migrate({ url: urls[service], service })).toEqual({ applied: [] });
+    } finally {
+      await other.end();
+    }
   },
 );
 
