@@ -15,6 +15,7 @@ import { createStripeProvider, isLivemode } from '../provider/stripe/adapter.ts'
 import { campaignsRouter } from './campaigns/router.ts';
 import { findCampaign } from './campaigns/store.ts';
 import { createCampaignSnapshots } from './donations/campaign-snapshots.ts';
+import { createDonationHistory } from './donations/history.ts';
 import { openIdentity } from './donations/identity.ts';
 import { createRequestStore } from './donations/requests.ts';
 import { donationsRouter } from './donations/router.ts';
@@ -126,6 +127,7 @@ await runProcess(log, async (opened) => {
           stored: relays.starts.wake,
           commanded: relays.donationCommands.wake,
         }),
+        history: createDonationHistory(donations),
         campaigns: createCampaignSnapshots(donations, (id) => findCampaign(campaigns, id)),
         identity: await openIdentity(donations, config.INSTALLATION_SECRET),
         authenticate,

@@ -1,7 +1,8 @@
 /** Watches one donation on its way. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RANK } from '../../domain/payment.ts';
-import type { Donation, RequestStore } from './requests.ts';
+import type { Donation } from './donation.ts';
+import type { RequestStore } from './requests.ts';
 
 const FIRST_LOOK_MS = 25;
 const SLOWEST_LOOK_MS = 500;

@@ -1,14 +1,13 @@
 /** Donation requests as rows. A unique key decides every race: claim by insert, never by look-up. */
 import { randomUUID } from 'node:crypto';
 import type { Pool } from 'pg';
-import { POSSIBLE_DUPLICATE_SECONDS } from '../../domain/limits.ts';
 import type { CurrencyCode } from '../../domain/money.ts';
-import type { PaymentStatus } from '../../domain/payment.ts';
 import { createBatcher, type Batcher } from '../../platform/batcher.ts';
 import { isDataError } from '../../platform/database-errors.ts';
 import type { Failpoint } from '../../platform/failpoint.ts';
 import { transaction } from '../../platform/postgres.ts';
 import { activeTraceparent } from '../../platform/telemetry.ts';
+import { DONATION, type Donation } from './donation.ts';
 import type { Scope } from './identity.ts';
 
 export type NewRequest = {
@@ -23,23 +22,6 @@ export type NewRequest = {
   /** JSON text of what was asked, as parsed. */
   readonly body: string;
   readonly traceparent: string | null;
-};
-
-/** A donation as its donor may see it. */
-export type Donation = {
-  readonly id: string;
-  /** Whose it is. */
-  readonly scope: string;
-  readonly fingerprint: Buffer;
-  readonly campaignId: string;
-  readonly amount: number;
-  readonly currency: CurrencyCode;
-  readonly status: PaymentStatus;
-  readonly version: number;
-  readonly failureCode: string | null;
-  /** The same donor gave the same to the same campaign a moment earlier, with another key. */
-  readonly possibleDuplicateOf: string | null;
-  readonly createdAt: Date;
 };
 
 /** `created`: this call stored it. Otherwise it was there, perhaps with another fingerprint. */
@@ -200,18 +182,10 @@ function newDonation(request: NewRequest, createdAt: Date): Donation {
   };
 }
 
-const DONATION = `
-  SELECT r.id, r.scope, r.fingerprint, r.campaign_id AS "campaignId", r.amount, r.currency, coalesce(p.status, 'INITIATED') AS status,
-    coalesce(p.version, 0) AS version, p.failure_code AS "failureCode", r.accepted_at AS "createdAt",
-    (SELECT e.id FROM pledges e WHERE e.donor_key = p.donor_key AND e.campaign_id = p.campaign_id AND e.amount = p.amount
-       AND e.created_at BETWEEN p.created_at - interval '${POSSIBLE_DUPLICATE_SECONDS} seconds' AND p.created_at
-       AND (e.created_at, e.id) < (p.created_at, p.id) AND e.status NOT IN ('FAILED', 'EXPIRED')
-     ORDER BY e.created_at, e.id LIMIT 1) AS "possibleDuplicateOf"`;
-
 async function findDonations(pool: Pool, ids: readonly string[]): Promise<Map<string, Donation>> {
   const { rows } = await pool.query<Donation>({
     name: 'requests-find',
-    text: `${DONATION} FROM donation_requests r LEFT JOIN pledges p ON p.id = r.id WHERE r.id = ANY($1::uuid[])`,
+    text: `SELECT ${DONATION} FROM donation_requests r LEFT JOIN pledges p ON p.id = r.id WHERE r.id = ANY($1::uuid[])`,
     values: [[...new Set(ids)]],
   });
   return new Map(rows.map((row) => [row.id, row]));
@@ -222,7 +196,7 @@ async function findByKey(pool: Pool, requests: readonly NewRequest[]): Promise<M
   if (requests.length === 0) return new Map();
   const { rows } = await pool.query<Donation & { asked: string }>({
     name: 'requests-find-by-key',
-    text: `${DONATION}, asked.id AS asked
+    text: `SELECT ${DONATION}, asked.id AS asked
            FROM unnest($1::uuid[], $2::text[], $3::text[]) AS asked(id, scope, key)
            JOIN donation_requests r ON r.scope = asked.scope AND r.idempotency_key = asked.key
            LEFT JOIN pledges p ON p.id = r.id`,

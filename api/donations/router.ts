@@ -11,14 +11,17 @@ import { preferredWaitSeconds } from '../http/prefer.ts';
 import { methodNotAllowed, Problem } from '../http/problem.ts';
 import { answerStreamHead, openEventStream } from '../http/sse.ts';
 import type { CampaignSnapshots } from './campaign-snapshots.ts';
+import { toJson, type Donation } from './donation.ts';
 import { donateBody, fingerprintOf, type DonateBody } from './donate.ts';
 import { followDonation, hasEnded } from './follow.ts';
+import { addHistoryRoutes, type DonationHistory } from './history.ts';
 import type { DonationIdentity } from './identity.ts';
-import type { Accepted, Donation, RequestStore } from './requests.ts';
+import type { Accepted, RequestStore } from './requests.ts';
 import type { SeenDonations } from './seen-donations.ts';
 
 export type DonationsDeps = {
   readonly requests: RequestStore;
+  readonly history: DonationHistory;
   readonly campaigns: CampaignSnapshots;
   readonly identity: DonationIdentity;
   readonly authenticate: Authenticate;
@@ -109,6 +112,8 @@ export function donationsRouter(deps: DonationsDeps): Router {
     }
   });
   router.all('/donations/:id/events', methodNotAllowed('GET'));
+
+  addHistoryRoutes(router, deps);
   return router;
 }
 
@@ -238,21 +243,4 @@ function sendDonation(response: Response, { created, donation }: Accepted, ident
 /** Only guests need one: an account has its access token. */
 function tokenOf({ id, scope }: Donation, identity: DonationIdentity): { donorToken?: string } {
   return scope === 'guest' ? { donorToken: identity.donorToken(id) } : {};
-}
-
-function toJson(donation: Donation) {
-  const { id, status, campaignId, amount, currency, version, createdAt, failureCode } = donation;
-  const { possibleDuplicateOf } = donation;
-  const failure = failureCode === null ? {} : { failure: { code: failureCode } };
-  return {
-    id,
-    status,
-    campaignId,
-    amount,
-    currency,
-    version,
-    createdAt: createdAt.toISOString(),
-    ...failure,
-    ...(possibleDuplicateOf === null ? {} : { possibleDuplicateOf }),
-  };
 }

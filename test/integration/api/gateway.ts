@@ -5,11 +5,13 @@ import type { Pool } from 'pg';
 import { campaignsRouter } from '../../../api/campaigns/router.ts';
 import { findCampaign } from '../../../api/campaigns/store.ts';
 import { createCampaignSnapshots, type CampaignLookup } from '../../../api/donations/campaign-snapshots.ts';
+import { createDonationHistory } from '../../../api/donations/history.ts';
 import { openIdentity } from '../../../api/donations/identity.ts';
 import { createRequestStore } from '../../../api/donations/requests.ts';
 import { donationsRouter } from '../../../api/donations/router.ts';
 import { createSeenDonations } from '../../../api/donations/seen-donations.ts';
 import { closeServer, createApp, listen } from '../../../api/http/app.ts';
+import type { Authenticate } from '../../../api/http/authentication.ts';
 import { operatorToken } from '../../../api/http/operator.ts';
 import { createClientSecrets } from '../../../api/payments/client-secret.ts';
 import { createInbox } from '../../../api/payments/inbox.ts';
@@ -38,6 +40,8 @@ export type GatewayOptions = {
   };
   readonly redis?: Redis | null;
   readonly lookup?: CampaignLookup;
+  /** Whose tokens count besides the operator's. */
+  readonly authenticate?: Authenticate;
   /** Whom to ask for client secrets; without, no donor has to act. */
   readonly provider?: Pick<PaymentProvider, 'retrieveClientSecret'>;
   readonly statementTimeoutMs?: number;
@@ -60,7 +64,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const wake = (): void => {
     woken += 1;
   };
-  const authenticate = operatorToken(OPERATOR_TOKEN);
+  const operator = operatorToken(OPERATOR_TOKEN);
+  const authenticate: Authenticate = async (token) =>
+    (await operator(token)) ?? (await options.authenticate?.(token)) ?? null;
   const app = createApp({
     log: silent,
     breakers: [],
@@ -70,6 +76,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     routers: [
       donationsRouter({
         requests: createRequestStore(pools.donations, failpoint, { stored: wake, commanded: wake }),
+        history: createDonationHistory(pools.donations),
         campaigns: createCampaignSnapshots(
           pools.donations,
           options.lookup ?? ((id) => findCampaign(pools.campaigns, id)),
@@ -143,11 +150,12 @@ export function donate(
   gateway: Pick<Gateway, 'send'>,
   key: string,
   body: Record<string, unknown> | string | Uint8Array,
+  authorization: readonly (readonly [string, string])[] = [],
 ): Promise<Answer> {
   return gateway.send({
     method: 'POST',
     path: '/donate',
-    headers: [JSON_TYPE, ['Idempotency-Key', key]],
+    headers: [...authorization, JSON_TYPE, ['Idempotency-Key', key]],
     body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body),
   });
 }

@@ -1,0 +1,41 @@
+/** Accounts of a test's own: what the API knows of one is the user whose access token it is. */
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { Authenticate } from '../../../api/http/authentication.ts';
+import type { Role, User } from '../../../domain/actor.ts';
+
+export type Account = {
+  readonly user: User;
+  readonly token: string;
+  readonly header: readonly [string, string];
+};
+
+export type Accounts = {
+  readonly authenticate: Authenticate;
+  add(role: Role): Account;
+  /** From now on its token counts no more. */
+  expire(account: Account): void;
+  /** Another token of the same account. */
+  renew(account: Account): Account;
+};
+
+export function createAccounts(): Accounts {
+  const users = new Map<string, User>();
+  const withToken = (user: User): Account => {
+    const token = accessToken();
+    users.set(token, user);
+    return { user, token, header: ['Authorization', `Bearer ${token}`] };
+  };
+  return {
+    authenticate: (token) => Promise.resolve(users.get(token) ?? null),
+    add: (role) => withToken({ kind: 'user', id: randomUUID(), role }),
+    expire: ({ token }) => {
+      users.delete(token);
+    },
+    renew: ({ user }) => withToken(user),
+  };
+}
+
+/** In the shape of a JWS; of nobody. */
+export function accessToken(): string {
+  return Array.from({ length: 3 }, () => randomBytes(12).toString('base64url')).join('.');
+}
