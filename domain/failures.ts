@@ -55,6 +55,12 @@ export const FAILURES = {
     title: 'The campaign was changed meanwhile; read it again',
     retryable: false,
   },
+  campaign_fixed: {
+    status: 422,
+    title: 'This part of the campaign can no longer be changed',
+    retryable: false,
+  },
+  slug_taken: { status: 409, title: 'Another campaign has this slug', retryable: false },
   currency_mismatch: { status: 422, title: 'The currency is not the one of the campaign', retryable: false },
 
   // Cancel and refund

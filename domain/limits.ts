@@ -17,6 +17,17 @@ export const MAX_EMAIL_LENGTH = 254;
 export const MAX_MESSAGE_LENGTH = 500;
 export const MAX_TITLE_LENGTH = 140;
 export const MAX_DESCRIPTION_LENGTH = 5_000;
+export const MAX_STORY_LENGTH = 20_000;
+/** A story and a description of the longest, each character written as JSON's `\uXXXX`. */
+export const MAX_CAMPAIGN_BODY_BYTES = 262_144;
+export const MIN_SLUG_LENGTH = 3;
+export const MAX_SLUG_LENGTH = 80;
+export const MAX_URL_LENGTH = 2_048;
+/** How far ahead a deadline may lie: five years. */
+export const MAX_DEADLINE_DAYS = 1_826;
+export const MAX_SEARCH_LENGTH = 100;
+/** How many overdue campaigns are closed in one transaction. */
+export const MAX_CLOSED_AT_ONCE = 100;
 export const MAX_PAYMENT_METHOD_LENGTH = 255;
 
 /** Two donations of one donor, campaign and amount this close together may be one click too many. */

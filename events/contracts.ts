@@ -3,6 +3,7 @@
  * beside the old one. Every event carries its aggregate's `version`, because relays reorder.
  */
 import { z } from 'zod';
+import { CAMPAIGN_STATUSES } from '../domain/campaign.ts';
 
 const ids = { donationId: z.uuid(), campaignId: z.uuid() };
 const money = { amount: z.number().int().positive(), currency: z.string() };
@@ -44,8 +45,10 @@ export const EVENTS = {
   'campaign.changed.v1': z.object({
     campaignId: z.uuid(),
     currency: z.string(),
-    status: z.enum(['draft', 'open', 'closed']),
+    status: z.enum(CAMPAIGN_STATUSES),
     version,
+    /** RFC 3339; none when absent. */
+    deadline: z.iso.datetime().optional(),
   }),
   'campaign.totals_changed.v1': z.object({
     campaignId: z.uuid(),

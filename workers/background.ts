@@ -1,5 +1,6 @@
 /** The third process of one machine: takes over what died with its process, and consumes events. */
 import type { Pool } from 'pg';
+import { closeOverdueCampaigns } from '../api/campaigns/overdue.ts';
 import { startWorkflowRelays } from '../api/relays.ts';
 import { startOutboxRelay } from '../events/relay.ts';
 import { configuredLogLevel, loadConfig } from '../platform/config.ts';
@@ -99,6 +100,9 @@ await runProcess(log, async (opened) => {
     );
     restartMissingWorkflows(donations, temporal.client, policy.missingWorkflowAfterMs, log).catch(
       (err: unknown) => log.warn({ err }, 'missing workflows could not be looked for'),
+    );
+    closeOverdueCampaigns(campaigns).catch((err: unknown) =>
+      log.warn({ err }, 'campaigns past their deadline could not be closed'),
     );
   }, HOUSEKEEPING_MS);
   opened.use('housekeeping', housekeeping, (it) => clearInterval(it));

@@ -8,9 +8,13 @@ import type { Broker } from '../platform/rabbit.ts';
 /** Replays and reorderings change nothing: an older version never replaces a newer one. */
 export async function consumeCampaignEvents(broker: Broker, donations: Pool): Promise<void> {
   await broker.consume(QUEUES.campaignSnapshots, ['campaign.changed.v1'], async (message) => {
-    const { campaignId, currency, status, version } = EVENTS['campaign.changed.v1'].parse(
+    const { campaignId, deadline, ...campaign } = EVENTS['campaign.changed.v1'].parse(
       JSON.parse(message.content.toString('utf8')),
     );
-    await storeCampaignSnapshot(donations, { id: campaignId, currency, status, version });
+    await storeCampaignSnapshot(donations, {
+      ...campaign,
+      id: campaignId,
+      deadline: deadline === undefined ? null : new Date(deadline),
+    });
   });
 }

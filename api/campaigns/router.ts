@@ -1,22 +1,20 @@
-import { Router } from 'express';
+import { Router, type Request, type Response } from 'express';
 import type { Pool } from 'pg';
-import { z } from 'zod';
-import { isUuid } from '../../domain/ids.ts';
-import { MAX_AMOUNT_MINOR, MAX_DESCRIPTION_LENGTH, MAX_TITLE_LENGTH } from '../../domain/limits.ts';
-import { isCurrencyCode, type CurrencyCode } from '../../domain/money.ts';
-import { jsonBody, parseBody } from '../http/json-body.ts';
-import { signedIn, type Authenticate } from '../http/authentication.ts';
+import { MAX_CAMPAIGN_BODY_BYTES } from '../../domain/limits.ts';
+import { actorOf, signedIn, userOf, type Authenticate } from '../http/authentication.ts';
+import { etagOf, expectedVersion, isKnownToReader } from '../http/etag.ts';
+import { offeredIdempotencyKey } from '../http/idempotency-key.ts';
+import { jsonBodyOf, parseBody } from '../http/json-body.ts';
 import { pageOf, pageSize, readCursor } from '../http/pages.ts';
 import { methodNotAllowed, Problem } from '../http/problem.ts';
-import {
-  closeCampaign,
-  createCampaign,
-  findCampaign,
-  listCampaigns,
-  readTotals,
-  type Campaign,
-  type CampaignTotals,
-} from './store.ts';
+import { campaignChanges, newCampaign } from './body.ts';
+import { campaignId } from './campaign-id.ts';
+import { maySee, summaryToJson, toJson, type Campaign } from './campaign.ts';
+import { createCampaign } from './create.ts';
+import { closeCampaign, editCampaign, publishCampaign } from './edit.ts';
+import { listCampaigns, readOwner, readSearch, readStatus } from './list.ts';
+import { findByIdOrSlug } from './store.ts';
+import { addTotalsRoute } from './totals.ts';
 
 export type CampaignsDeps = {
   readonly pool: Pool;
@@ -24,103 +22,92 @@ export type CampaignsDeps = {
   readonly outboxWritten: () => void;
 };
 
-/** A goal may be larger than one donation, as large as a number holds exactly. */
-const newCampaign = z.strictObject({
-  title: z.string().trim().min(1).max(MAX_TITLE_LENGTH),
-  description: z.string().max(MAX_DESCRIPTION_LENGTH).default(''),
-  currency: z.custom<CurrencyCode>(isCurrencyCode, 'is not a currency that is taken'),
-  goal: z
-    .int()
-    .min(1)
-    .max(MAX_AMOUNT_MINOR * 1_000)
-    .nullable()
-    .default(null),
-  status: z.enum(['draft', 'open']).default('open'),
-});
+const campaignBody = jsonBodyOf(MAX_CAMPAIGN_BODY_BYTES);
 
-export function campaignsRouter({ pool, authenticate, outboxWritten }: CampaignsDeps): Router {
+export function campaignsRouter(deps: CampaignsDeps): Router {
   const router = Router();
-  const operator = signedIn(authenticate, 'operator');
-
-  router.get('/campaigns', async (request, response) => {
-    const limit = pageSize(request.query['limit']);
-    const rows = await listCampaigns(pool, limit, readCursor(request.query['cursor']));
-    response.json(pageOf(rows, limit, toJson));
-  });
-
-  router.post('/campaigns', operator, ...jsonBody, async (request, response) => {
-    const campaign = await createCampaign(pool, parseBody(request, newCampaign), 'operator');
-    outboxWritten();
-    response.status(201).location(`/campaigns/${campaign.id}`).json(toJson(campaign));
-  });
-  router.all('/campaigns', methodNotAllowed('GET', 'POST'));
-
-  router.get('/campaigns/:id', async (request, response) => {
-    response.json(toJson(found(await findCampaign(pool, idOf(request.params.id)))));
-  });
-  router.all('/campaigns/:id', methodNotAllowed('GET'));
-
-  router.post('/campaigns/:id/close', operator, async (request, response) => {
-    const campaign = found(await closeCampaign(pool, idOf(request.params['id'])));
-    outboxWritten();
-    response.json(toJson(campaign));
-  });
-  router.all('/campaigns/:id/close', methodNotAllowed('POST'));
-
-  router.get('/campaigns/:id/total', async (request, response) => {
-    const totals = found(await readTotals(pool, idOf(request.params.id)));
-    const etag = `"${totals.version}"`;
-    response.set({ ETag: etag, 'Cache-Control': 'no-cache' });
-    if (matches(request.headers['if-none-match'], etag)) response.status(304).end();
-    else response.json(totalsToJson(totals));
-  });
-  router.all('/campaigns/:id/total', methodNotAllowed('GET'));
+  addListRoutes(router, deps);
+  addCampaignRoutes(router, deps);
+  addTotalsRoute(router, deps.pool);
   return router;
 }
 
-function idOf(parameter: string | string[] | undefined): string {
-  const id = typeof parameter === 'string' ? parameter.toLowerCase() : parameter;
-  if (!isUuid(id)) throw new Problem('campaign_not_found');
-  return id;
+function addListRoutes(router: Router, { pool, authenticate, outboxWritten }: CampaignsDeps): void {
+  router.get('/campaigns', async (request, response) => {
+    const { limit, cursor, status, q, owner } = request.query;
+    const actor = await actorOf(request, authenticate);
+    const own = readOwner(owner);
+    if (own && actor.kind === 'guest') throw new Problem('unauthorized');
+    const manager = own && actor.kind === 'user' ? actor : null;
+    const size = pageSize(limit);
+    const filter = { status: readStatus(status), search: readSearch(q), manager };
+    const rows = await listCampaigns(pool, filter, size, readCursor(cursor));
+    if (own) response.set('Cache-Control', 'private, no-store');
+    response.json(pageOf(rows, size, summaryToJson));
+  });
+
+  router.post(
+    '/campaigns',
+    signedIn(authenticate, 'organizer', 'operator'),
+    ...campaignBody,
+    async (request, response) => {
+      const key = offeredIdempotencyKey(request);
+      const body = parseBody(request, newCampaign);
+      const { created, campaign } = await createCampaign(pool, userOf(request), key, body, new Date());
+      if (created) outboxWritten();
+      else response.set('Idempotent-Replayed', 'true');
+      response.status(201).location(`/campaigns/${campaign.id}`);
+      sendCampaign(response, campaign);
+    },
+  );
+  router.all('/campaigns', methodNotAllowed('GET', 'POST'));
 }
 
-function found<T>(value: T | null): T {
-  if (value === null) throw new Problem('campaign_not_found');
-  return value;
-}
+function addCampaignRoutes(router: Router, { pool, authenticate, outboxWritten }: CampaignsDeps): void {
+  const manager = signedIn(authenticate, 'organizer', 'operator');
 
-function matches(header: string | undefined, etag: string): boolean {
-  if (header === undefined) return false;
-  return header.split(',').some((item) => item.trim() === '*' || item.trim().replace(/^W\//, '') === etag);
-}
+  router.get('/campaigns/:id', async (request, response) => {
+    const actor = await actorOf(request, authenticate);
+    const campaign = await findByIdOrSlug(pool, request.params.id);
+    if (campaign === null || !maySee(actor, campaign)) throw new Problem('campaign_not_found');
+    if (isKnownToReader(request, etagOf(campaign.version))) {
+      setCaching(response, campaign);
+      response.status(304).end();
+    } else sendCampaign(response, campaign);
+  });
 
-function toJson({ id, title, description, currency, goal, status, version, createdAt }: Campaign) {
-  return { id, title, description, currency, goal, status, version, createdAt: createdAt.toISOString() };
-}
+  router.patch('/campaigns/:id', manager, ...campaignBody, async (request, response) => {
+    const [id, expected] = [campaignId(request), expectedVersion(request)];
+    const changes = parseBody(request, campaignChanges);
+    const campaign = await editCampaign(pool, { user: userOf(request), id, changes, expected }, new Date());
+    outboxWritten();
+    sendCampaign(response, campaign);
+  });
+  router.all('/campaigns/:id', methodNotAllowed('GET', 'PATCH'));
 
-function totalsToJson({
-  campaignId,
-  currency,
-  goal,
-  totalPledged,
-  totalCaptured,
-  totalRefunded,
-  disputeLost,
-  donationCount,
-  version,
-  asOf,
-}: CampaignTotals) {
-  const raised = totalCaptured - totalRefunded - disputeLost;
-  return {
-    campaignId,
-    currency,
-    raised,
-    totalPledged,
-    totalCaptured,
-    totalRefunded,
-    donationCount,
-    goal,
-    version,
-    asOf: asOf.toISOString(),
+  const moves = {
+    publish: (request: Request) => publishCampaign(pool, userOf(request), campaignId(request), new Date()),
+    close: (request: Request) => closeCampaign(pool, userOf(request), campaignId(request)),
   };
+  for (const [name, move] of Object.entries(moves)) {
+    router.post(`/campaigns/:id/${name}`, manager, async (request, response) => {
+      const campaign = await move(request);
+      outboxWritten();
+      sendCampaign(response, campaign);
+    });
+    router.all(`/campaigns/:id/${name}`, methodNotAllowed('POST'));
+  }
+}
+
+function sendCampaign(response: Response, campaign: Campaign): void {
+  setCaching(response, campaign);
+  response.json(toJson(campaign));
+}
+
+/** A draft is for its owner's eyes, so for no cache. */
+function setCaching(response: Response, { version, publishedAt }: Campaign): void {
+  response.set({
+    ETag: etagOf(version),
+    'Cache-Control': publishedAt === null ? 'private, no-store' : 'no-cache',
+  });
 }

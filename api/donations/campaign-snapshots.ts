@@ -1,12 +1,15 @@
 /** What donations knows of campaigns, so that `POST /donate` needs no other service: fed by events, read through on a miss. */
 import type { Pool } from 'pg';
+import { hasPassed, type CampaignStatus } from '../../domain/campaign.ts';
 import { createBatcher } from '../../platform/batcher.ts';
 
 export type CampaignSnapshot = {
   readonly id: string;
   readonly currency: string;
-  readonly status: 'draft' | 'open' | 'closed';
+  readonly status: CampaignStatus;
   readonly version: number;
+  /** From then on it takes nothing, whatever its status says. */
+  readonly deadline: Date | null;
 };
 
 /** Asks the campaigns service; null: no such campaign. Rejects while it cannot be reached. */
@@ -28,7 +31,7 @@ export function createCampaignSnapshots(pool: Pool, lookup: CampaignLookup): Cam
     run: async (ids) => {
       const { rows } = await pool.query<CampaignSnapshot>({
         name: 'snapshots-find',
-        text: 'SELECT id, currency, status, version FROM campaign_snapshots WHERE id = ANY($1::uuid[])',
+        text: 'SELECT id, currency, status, version, deadline FROM campaign_snapshots WHERE id = ANY($1::uuid[])',
         values: [[...new Set(ids)]],
       });
       const found = new Map(rows.map((row) => [row.id, row]));
@@ -39,8 +42,7 @@ export function createCampaignSnapshots(pool: Pool, lookup: CampaignLookup): Cam
   return {
     find: async (id) => {
       const known = await reads.add(id);
-      // A draft may just have been published: its event may still be on the way.
-      if (known !== null && known.status !== 'draft') return known;
+      if (known !== null && !mayBeOutdated(known)) return known;
       let current: CampaignSnapshot | null;
       try {
         current = await withLimit(lookup(id));
@@ -55,15 +57,21 @@ export function createCampaignSnapshots(pool: Pool, lookup: CampaignLookup): Cam
   };
 }
 
+/** A draft may just have been published, a deadline moved: the event may still be on its way. */
+function mayBeOutdated({ status, deadline }: CampaignSnapshot): boolean {
+  return status === 'draft' || (status === 'open' && hasPassed(deadline, new Date()));
+}
+
 /** An older version than the one known changes nothing: events may arrive in any order, and twice. */
 export async function storeCampaignSnapshot(
   pool: Pool,
-  { id, currency, status, version }: CampaignSnapshot,
+  { id, currency, status, version, deadline }: CampaignSnapshot,
 ): Promise<void> {
   await pool.query(
-    `INSERT INTO campaign_snapshots AS s (id, currency, status, version) VALUES ($1, $2, $3, $4)
-     ON CONFLICT (id) DO UPDATE SET status = excluded.status, version = excluded.version, updated_at = now() WHERE s.version < excluded.version`,
-    [id, currency, status, version],
+    `INSERT INTO campaign_snapshots AS s (id, currency, status, version, deadline) VALUES ($1, $2, $3, $4, $5)
+     ON CONFLICT (id) DO UPDATE SET status = excluded.status, version = excluded.version, deadline = excluded.deadline, updated_at = now()
+     WHERE s.version < excluded.version`,
+    [id, currency, status, version, deadline],
   );
 }
 

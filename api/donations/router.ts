@@ -1,5 +1,6 @@
 import { Router, type Request, type Response } from 'express';
 import { GUEST, scopeOf, type Actor } from '../../domain/actor.ts';
+import { hasPassed } from '../../domain/campaign.ts';
 import { isUuid } from '../../domain/ids.ts';
 import { QueueFull } from '../../platform/batcher.ts';
 import { isDatabaseUnavailable } from '../../platform/database-errors.ts';
@@ -167,6 +168,10 @@ async function refusalOf(campaigns: CampaignSnapshots, body: DonateBody): Promis
   if (campaign.status !== 'open')
     return new Problem('campaign_closed', {
       errors: [{ pointer: '/campaignId', detail: `is ${campaign.status}` }],
+    });
+  if (hasPassed(campaign.deadline, new Date()))
+    return new Problem('campaign_closed', {
+      errors: [{ pointer: '/campaignId', detail: 'has ended: its deadline has passed' }],
     });
   if (campaign.currency !== body.currency) {
     return new Problem('currency_mismatch', {

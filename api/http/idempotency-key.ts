@@ -8,3 +8,8 @@ export function requiredIdempotencyKey(request: Request): string {
   if (!parsed.ok) throw new Problem(parsed.code);
   return parsed.key;
 }
+
+/** The same where the header is only offered; null without it. One that is there and empty is a mistake. */
+export function offeredIdempotencyKey(request: Request): string | null {
+  return request.headersDistinct['idempotency-key'] === undefined ? null : requiredIdempotencyKey(request);
+}

@@ -5,16 +5,20 @@ import { MAX_BODY_BYTES } from '../../domain/limits.ts';
 import { invalidBody, Problem, toPointer, type Pointer } from './problem.ts';
 import { isUnambiguousJson } from './unambiguous-json.ts';
 
-/** Reads the bytes; other content types are refused. */
-export const jsonBody: RequestHandler[] = [
-  (request, _response, next) => {
-    if (request.is('application/json') === false || request.headers['content-type'] === undefined) {
-      throw new Problem('unsupported_media_type');
-    }
-    next();
-  },
-  raw({ type: () => true, limit: MAX_BODY_BYTES }),
-];
+/** Reads the bytes, up to a limit; other content types are refused. */
+export function jsonBodyOf(maxBytes: number): RequestHandler[] {
+  return [
+    (request, _response, next) => {
+      if (request.is('application/json') === false || request.headers['content-type'] === undefined) {
+        throw new Problem('unsupported_media_type');
+      }
+      next();
+    },
+    raw({ type: () => true, limit: maxBytes }),
+  ];
+}
+
+export const jsonBody: RequestHandler[] = jsonBodyOf(MAX_BODY_BYTES);
 
 /** Parses and validates the body; every field that is wrong is named by its pointer. */
 export function parseBody<T>(request: Request, schema: z.ZodType<T>): T {

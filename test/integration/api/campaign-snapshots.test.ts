@@ -23,12 +23,12 @@ afterAll(async () => {
 });
 
 function snapshot(fields: Partial<CampaignSnapshot> = {}): CampaignSnapshot {
-  return { id: randomUUID(), currency: 'USD', status: 'open', version: 1, ...fields };
+  return { id: randomUUID(), currency: 'USD', status: 'open', version: 1, deadline: null, ...fields };
 }
 
 async function stored(id: string): Promise<CampaignSnapshot | undefined> {
   const { rows } = await pool.query<CampaignSnapshot>(
-    'SELECT id, currency, status, version FROM campaign_snapshots WHERE id = $1',
+    'SELECT id, currency, status, version, deadline FROM campaign_snapshots WHERE id = $1',
     [id],
   );
   return rows[0];

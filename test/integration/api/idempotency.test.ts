@@ -295,7 +295,7 @@ describe('a refusal leaves the key free', () => {
       urls,
       lookup: (id) =>
         reachable
-          ? Promise.resolve({ id, currency: 'USD', status: 'open', version: 1 })
+          ? Promise.resolve({ id, currency: 'USD', status: 'open', version: 1, deadline: null })
           : Promise.reject(new Error('away')),
     });
     const key = newKey();
