@@ -6,6 +6,7 @@ const SERVICE = 'auth|campaigns|donations|notifications|payments';
 const SERVICE_FOLDER = `^(?:api|activities)/(${SERVICE})(?:/|[.]ts$)`;
 const ROOTS = [
   '^(?:api|cli|provider/simulator)/main[.]ts$',
+  '^api/(?:auth|campaigns|donations|payments)/main[.]ts$',
   '^test/bench/(?:bench|bare-server|echo-server|noop-worker)[.]ts$',
   '^workers/(?:all-in-one|background|campaigns|donations|payments)[.]ts$',
   '^launch/(?:start|test|reset|demo|tool|soak|bench|verify|folder-graph)[.](?:ts|mjs)$',

@@ -106,6 +106,13 @@ const environment = z.object({
     .default([]),
   OPS_PORT: port.default(0),
   OPERATOR_TOKEN: z.string().min(16).optional(),
+  /** Where services run apart: the other ones, and what they know each other by. */
+  CAMPAIGNS_URL: z.url({ protocol: /^https?$/ }).optional(),
+  PAYMENTS_URL: z.url({ protocol: /^https?$/ }).optional(),
+  INTERNAL_TOKEN: z
+    .string()
+    .regex(/^[\x21-\x7E]{32,}$/, 'must be at least 32 visible ASCII characters')
+    .optional(),
   INSTALLATION_SECRET: z.string().min(32).optional(),
   PLACEMENT: z.enum(['local', 'queues']).default('local'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),

@@ -1,7 +1,8 @@
 /** The third process of one machine: takes over what died with its process, and consumes events. */
 import type { Pool } from 'pg';
 import { closeOverdueCampaigns } from '../api/campaigns/overdue.ts';
-import { startWorkflowRelays } from '../api/relays.ts';
+import { startDonationRelays } from '../api/donations/relays.ts';
+import { startPaymentRelays } from '../api/payments/relays.ts';
 import { startOutboxRelay } from '../events/relay.ts';
 import { configuredLogLevel, loadConfig } from '../platform/config.ts';
 import { createFailpoint } from '../platform/failpoint.ts';
@@ -69,25 +70,28 @@ await runProcess(log, async (opened) => {
 
   // Rows that are fresh belong to the process that wrote them; what stays due for longer lost its process.
   const minOverdueMs = policy.sweepAfterMs;
-  const sweep = startWorkflowRelays({
-    donations,
-    payments,
+  const settings = {
     temporal,
+    queues: taskQueues(config.NAME_PREFIX),
+    policy,
+    failpoint,
+    log,
+    concurrency: RELAY_CONCURRENCY,
+    minOverdueMs,
+  };
+  const donationRelays = startDonationRelays({ ...settings, pool: donations, placement: config.PLACEMENT });
+  opened.use('donation relays', donationRelays, (it) => it.stop());
+  const paymentRelays = startPaymentRelays({
+    ...settings,
+    pool: payments,
     provider: createStripeProvider({
       apiBase: config.STRIPE_API_BASE,
       secretKey: config.STRIPE_SECRET_KEY,
       timeoutMs: policy.providerCallTimeoutMs,
     }),
-    queues: taskQueues(config.NAME_PREFIX),
-    placement: config.PLACEMENT,
-    policy,
     livemode: isLivemode(config.STRIPE_SECRET_KEY),
-    failpoint,
-    log,
-    concurrency: RELAY_CONCURRENCY,
-    minOverdueMs,
   });
-  opened.use('workflow relays', sweep, (it) => it.stop());
+  opened.use('payment relays', paymentRelays, (it) => it.stop());
   for (const [service, pool] of Object.entries({ donations, payments, campaigns })) {
     const { leaseMs } = policy;
     const outbox = startOutboxRelay({ service, pool, broker, failpoint, log, leaseMs, minOverdueMs });

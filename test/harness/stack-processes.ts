@@ -3,9 +3,12 @@ import { startNode, type RunningNode } from '../../launch/node-program.ts';
 import { neutralEnvironment } from '../../launch/options.ts';
 import type { Running } from '../../launch/running.ts';
 
-/** `workers` is the one process of all services; the other three are their own, where services are apart. */
+/** `api` and `workers` are the one process of all services; the others are their own, where services are apart. */
 export type Role =
   | 'api'
+  | 'donations-api'
+  | 'payments-api'
+  | 'campaigns-api'
   | 'workers'
   | 'donations-worker'
   | 'payments-worker'
@@ -15,6 +18,9 @@ export type Role =
 
 const SCRIPTS: Readonly<Record<Role, string>> = {
   api: 'api/main.ts',
+  'donations-api': 'api/donations/main.ts',
+  'payments-api': 'api/payments/main.ts',
+  'campaigns-api': 'api/campaigns/main.ts',
   workers: 'workers/all-in-one.ts',
   'donations-worker': 'workers/donations.ts',
   'payments-worker': 'workers/payments.ts',

@@ -6,7 +6,7 @@ import type { Pool } from 'pg';
 import { prepareNamespace } from '../../launch/components/temporal.ts';
 import { ensureDirectory } from '../../launch/paths.ts';
 import { platformEnvironment, type PlatformAddresses } from '../../launch/platform-environment.ts';
-import { freePort, LOOPBACK } from '../../launch/ports.ts';
+import { LOOPBACK } from '../../launch/ports.ts';
 import { clearRabbitmq, clearRedis } from '../../launch/shared-servers.ts';
 import type { Policy } from '../../platform/config.ts';
 import type { Service } from '../../platform/migrate.ts';
@@ -14,13 +14,16 @@ import type { Dials } from '../../provider/simulator/dials.ts';
 import { testComponents, type TestComponents } from './components.ts';
 import { createFailpoints, type Failpoints } from './failpoints.ts';
 import { createSimulatorControl, type SimulatorControl } from './simulator-control.ts';
+import { freePorts, planApart, planTogether, type ApiPlan, type ApiService } from './stack-apis.ts';
 import { createStackDatabases, uniquePrefix } from './stack-databases.ts';
 import { openLinks, type LinkName, type Links } from './stack-links.ts';
 import { createStackProcess, type EndedProcess, type Role, type StackProcess } from './stack-processes.ts';
 
 export type StackOptions = {
-  /** Default 2. */
-  readonly apis?: number;
+  /** Default 2. By service: each in processes of its own, 1 unless said. */
+  readonly apis?: number | Partial<Record<ApiService, number>>;
+  /** What stands in front of the API processes, started by the test: webhooks go there, and `apiUrl` says so. */
+  readonly doorUrl?: string;
   /** Default 1. */
   readonly workers?: number;
   /** Default 1; 0 leaves the sweeper and the consumers out. */
@@ -50,6 +53,8 @@ export type Stack = AsyncDisposable & {
   readonly apiUrls: readonly string[];
   /** The first of them. */
   readonly apiUrl: string;
+  /** Where each service is reached, past any door. */
+  readonly serviceUrls: ApiPlan['serviceUrls'];
   readonly operatorToken: string;
   readonly webhookSecret: string;
   readonly pools: Readonly<Record<Service, Pool>>;
@@ -123,9 +128,11 @@ async function assemble(
     prepareNamespace(temporalAddress, prefix),
   ]);
   const secrets = { key: `sk_test_${random()}`, webhook: `whsec_${random()}`, operatorToken: random() };
-  const apiPorts = await freePorts(options.apis ?? 2);
+  const { apis = 2, doorUrl } = options;
+  const plan = typeof apis === 'number' ? await planTogether(apis) : await planApart(apis);
+  const { serviceUrls } = plan;
   const [simulatorPort = 0] = await freePorts(1);
-  const apiUrls = apiPorts.map((port) => `http://${LOOPBACK}:${port}`);
+  const apiUrls = doorUrl === undefined ? serviceUrls.donations : [doorUrl];
   const firstApi = apiUrls[0] ?? `http://${LOOPBACK}:9`;
 
   const direct: PlatformAddresses = {
@@ -143,7 +150,7 @@ async function assemble(
   const { links, addresses, webhookUrl, close } = await openLinks(
     options.links ?? [],
     direct,
-    `${firstApi}/webhooks/stripe`,
+    `${doorUrl ?? serviceUrls.payments[0] ?? firstApi}/webhooks/stripe`,
   );
   cleanups.push(close);
 
@@ -184,7 +191,7 @@ async function assemble(
     ...indexes(options.workers ?? 1).flatMap((index) =>
       (options.apart === true ? APART : (['workers'] as const)).map((role) => create(role, index, env)),
     ),
-    ...apiPorts.map((port, index) => create('api', index, { ...env, PORT: String(port) })),
+    ...plan.processes(env).map((each) => create(each.role, each.index, each.env)),
   ];
   const all = [simulator, ...platform];
   cleanups.push(
@@ -204,6 +211,7 @@ async function assemble(
     prefix,
     apiUrls,
     apiUrl: firstApi,
+    serviceUrls,
     operatorToken: secrets.operatorToken,
     webhookSecret: secrets.webhook,
     pools: databases.pools,
@@ -228,13 +236,6 @@ async function assemble(
 
 function indexes(count: number): number[] {
   return Array.from({ length: count }, (_, index) => index);
-}
-
-/** Different ones: each is taken while the next is looked for. */
-async function freePorts(count: number): Promise<number[]> {
-  const ports = new Set<number>();
-  while (ports.size < count) ports.add(await freePort());
-  return [...ports];
 }
 
 function random(): string {

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import { createPaymentActivities } from '../../activities/payments/index.ts';
-import { startWorkflowRelays } from '../../api/relays.ts';
+import { startDonationRelays } from '../../api/donations/relays.ts';
+import { startPaymentRelays } from '../../api/payments/relays.ts';
 import { DEFAULT_RECONCILIATION_POLICY, type ReconciliationPolicy } from '../../domain/reconciliation.ts';
 import { createBreaker } from '../../platform/breaker.ts';
 import { loadConfig } from '../../platform/config.ts';
@@ -33,23 +34,27 @@ async function withRelays<T>(stage: DonationStage, work: () => Promise<T>): Prom
     retryInitialMs: POLICY.retryInitialMs,
     quietAfterOperationMs: 0,
   };
-  const relays = startWorkflowRelays({
-    donations: stage.pools.donations,
-    payments: stage.pools.payments,
+  const settings = {
     temporal: { client: stage.client, breaker: createBreaker('temporal', log) },
-    provider: stage.provider,
     queues: stage.queues,
-    placement: 'queues',
     policy,
-    livemode: false,
     failpoint: () => undefined,
     log,
     concurrency: 8,
-  });
+  };
+  const relays = [
+    startDonationRelays({ ...settings, pool: stage.pools.donations, placement: 'queues' }),
+    startPaymentRelays({
+      ...settings,
+      pool: stage.pools.payments,
+      provider: stage.provider,
+      livemode: false,
+    }),
+  ];
   try {
     return await work();
   } finally {
-    await relays.stop();
+    await Promise.all(relays.map((each) => each.stop()));
   }
 }
 

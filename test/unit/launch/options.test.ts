@@ -29,6 +29,8 @@ test('what the platform reads is not inherited, everything else is', () => {
     REDIS_URL: 'redis://elsewhere',
     PAYMENTS_DATABASE_URL: 'postgres://elsewhere',
     STRIPE_SECRET_KEY: 'sk_live_1',
+    CAMPAIGNS_URL: 'http://elsewhere',
+    INTERNAL_TOKEN: 'one',
     OPS_PORT: '1',
     FAILPOINTS_DIR: '/tmp',
   });

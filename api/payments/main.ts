@@ -1,0 +1,16 @@
+/** Payments as a process of its own. */
+import { operatorToken } from '../http/operator.ts';
+import { openTemporal, runApi } from '../process.ts';
+import { paymentsInternalRouter } from './internal-routes.ts';
+import { openPayments, PAYMENTS_NEEDS } from './service.ts';
+
+const NEEDS = [...PAYMENTS_NEEDS, 'INTERNAL_TOKEN', 'OPERATOR_TOKEN'] as const;
+
+await runApi('payments-api', NEEDS, (it) => {
+  const { INTERNAL_TOKEN, OPERATOR_TOKEN } = it.config;
+  const { router, clientSecretOf } = openPayments(it, {
+    authenticate: operatorToken(OPERATOR_TOKEN),
+    temporal: openTemporal(it),
+  });
+  return Promise.resolve([router, paymentsInternalRouter(INTERNAL_TOKEN, clientSecretOf)]);
+});

@@ -1,0 +1,98 @@
+/** What the processes that serve HTTP have in common; each composition root says which services are in its own. */
+import type { Router } from 'express';
+import type { Pool } from 'pg';
+import type { Breaker } from '../platform/breaker.ts';
+import { configuredLogLevel, loadConfig, type Config, type Environment } from '../platform/config.ts';
+import { createFailpoint, type Failpoint } from '../platform/failpoint.ts';
+import { runProcess, type Opened } from '../platform/lifecycle.ts';
+import { createLogger, type Logger } from '../platform/log.ts';
+import { createPool } from '../platform/postgres.ts';
+import { connectBroker, type Broker } from '../platform/rabbit.ts';
+import { connectRedis } from '../platform/redis.ts';
+import { startTelemetry, type Telemetry } from '../platform/telemetry.ts';
+import { connectTemporal } from '../platform/temporal.ts';
+import { closeServer, createApp, listen } from './http/app.ts';
+
+export type ApiProcess<Needed extends keyof Environment = never> = {
+  readonly name: string;
+  readonly config: Config<Needed>;
+  readonly log: Logger;
+  readonly opened: Opened;
+  readonly telemetry: Telemetry;
+  readonly failpoint: Failpoint;
+  /** Without these the process cannot do its work. */
+  readonly pools: Pool[];
+  readonly breakers: Breaker[];
+};
+
+/** Somebody waits for the answer: a database that is silent is one that is away, and soon said to be. */
+const DATABASE_LIMITS = { statementTimeoutMs: 3_000, answerGraceMs: 500 } as const;
+
+/** Runs one process that serves what `open` opens, and is ready when its databases are. */
+export async function runApi<Needed extends keyof Environment>(
+  name: string,
+  needed: readonly Needed[],
+  open: (it: ApiProcess<Needed>) => Promise<readonly Router[]>,
+): Promise<void> {
+  const log = createLogger(name, configuredLogLevel());
+  await runProcess(log, async (opened) => {
+    const config = loadConfig(needed);
+    const telemetry = opened.use(
+      'telemetry',
+      startTelemetry(name, config.OTEL_EXPORTER_OTLP_ENDPOINT),
+      (it) => it.shutdown(),
+    );
+    const failpoint = createFailpoint(config.FAILPOINTS_DIR);
+    const it = { name, config, log, opened, telemetry, failpoint, pools: [], breakers: [] };
+    const parts: ApiProcess<Needed> = it;
+    const routers = await open(parts);
+    const app = createApp({
+      log,
+      breakers: parts.breakers,
+      ready: async () => {
+        await Promise.all(parts.pools.map((pool) => pool.query('SELECT 1')));
+      },
+      routers,
+    });
+    const { server, port } = await listen(app, config.PORT, config.HOST);
+    opened.use('http server', server, closeServer);
+    return { port };
+  });
+}
+
+/** `max` counts for the budget of connections in docs/architecture. */
+export function openPool(it: ApiProcess, service: string, url: string, max: number): Pool {
+  const pool = createPool({ url, max, name: `api-${service}`, ...DATABASE_LIMITS });
+  it.pools.push(it.opened.use(`${service} pool`, pool, (opened) => opened.end()));
+  return pool;
+}
+
+export type Temporal = ReturnType<typeof connectTemporal>;
+
+export function openTemporal({
+  config,
+  log,
+  opened,
+  telemetry,
+  breakers,
+}: ApiProcess<'TEMPORAL_ADDRESS'>): Temporal {
+  const temporal = connectTemporal(config.TEMPORAL_ADDRESS, config.TEMPORAL_NAMESPACE, telemetry, log);
+  breakers.push(temporal.breaker);
+  return opened.use('temporal', temporal, (it) => it.close());
+}
+
+/** null where none is configured. */
+export async function openBroker({ config, log, opened, breakers }: ApiProcess): Promise<Broker | null> {
+  if (config.RABBITMQ_URL === undefined) return null;
+  const broker = await connectBroker(config.RABBITMQ_URL, config.NAME_PREFIX, log);
+  breakers.push(broker.breaker);
+  return opened.use('rabbitmq', broker, (it) => it.close());
+}
+
+/** null where none is configured. */
+export function openRedis({ config, log, opened }: ApiProcess): ReturnType<typeof connectRedis> | null {
+  if (config.REDIS_URL === undefined) return null;
+  return opened.use('redis', connectRedis(config.REDIS_URL, config.NAME_PREFIX, log), (it) =>
+    it.disconnect(),
+  );
+}
