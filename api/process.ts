@@ -1,7 +1,8 @@
 /** What the processes that serve HTTP have in common; each composition root says which services are in its own. */
 import type { Router } from 'express';
+import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
-import type { Breaker } from '../platform/breaker.ts';
+import { createBreaker, type Breaker } from '../platform/breaker.ts';
 import { configuredLogLevel, loadConfig, type Config, type Environment } from '../platform/config.ts';
 import { createFailpoint, type Failpoint } from '../platform/failpoint.ts';
 import { runProcess, type Opened } from '../platform/lifecycle.ts';
@@ -12,6 +13,7 @@ import { connectRedis } from '../platform/redis.ts';
 import { startTelemetry, type Telemetry } from '../platform/telemetry.ts';
 import { connectTemporal } from '../platform/temporal.ts';
 import { closeServer, createApp, listen } from './http/app.ts';
+import { clientsBehind } from './http/client-address.ts';
 
 export type ApiProcess<Needed extends keyof Environment = never> = {
   readonly name: string;
@@ -20,6 +22,8 @@ export type ApiProcess<Needed extends keyof Environment = never> = {
   readonly opened: Opened;
   readonly telemetry: Telemetry;
   readonly failpoint: Failpoint;
+  /** null where none is configured. */
+  readonly redis: { readonly redis: Redis; readonly breaker: Breaker } | null;
   /** Without these the process cannot do its work. */
   readonly pools: Pool[];
   readonly breakers: Breaker[];
@@ -43,12 +47,26 @@ export async function runApi<Needed extends keyof Environment>(
       (it) => it.shutdown(),
     );
     const failpoint = createFailpoint(config.FAILPOINTS_DIR);
-    const it = { name, config, log, opened, telemetry, failpoint, pools: [], breakers: [] };
-    const parts: ApiProcess<Needed> = it;
+    const parts: ApiProcess<Needed> = {
+      name,
+      config,
+      log,
+      opened,
+      telemetry,
+      failpoint,
+      redis: openRedis({ config, log, opened }),
+      pools: [],
+      breakers: [],
+    };
     const routers = await open(parts);
     const app = createApp({
       log,
-      breakers: parts.breakers,
+      limits: {
+        limits: config.LIMITS,
+        clientOf: clientsBehind(config.TRUSTED_PROXIES),
+        store: parts.redis,
+      },
+      breakers: [...parts.breakers, ...(parts.redis === null ? [] : [parts.redis.breaker])],
       ready: async () => {
         await Promise.all(parts.pools.map((pool) => pool.query('SELECT 1')));
       },
@@ -89,10 +107,14 @@ export async function openBroker({ config, log, opened, breakers }: ApiProcess):
   return opened.use('rabbitmq', broker, (it) => it.close());
 }
 
-/** null where none is configured. */
-export function openRedis({ config, log, opened }: ApiProcess): ReturnType<typeof connectRedis> | null {
+function openRedis({
+  config,
+  log,
+  opened,
+}: Pick<ApiProcess, 'config' | 'log' | 'opened'>): ApiProcess['redis'] {
   if (config.REDIS_URL === undefined) return null;
-  return opened.use('redis', connectRedis(config.REDIS_URL, config.NAME_PREFIX, log), (it) =>
+  const redis = opened.use('redis', connectRedis(config.REDIS_URL, config.NAME_PREFIX, log), (it) =>
     it.disconnect(),
   );
+  return { redis, breaker: createBreaker('redis', log) };
 }

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { DEFAULT_POLICY } from '../domain/donation.ts';
 import { DEFAULT_RECONCILIATION_POLICY as RECONCILIATION } from '../domain/reconciliation.ts';
 import { isNetwork } from './addresses.ts';
+import { limitSettings } from './limit-settings.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const databaseUrl = z.url({ protocol: /^postgres(ql)?$/ });
@@ -122,7 +123,10 @@ const environment = z.object({
   RECONCILIATION: reconciliation.prefault('{}'),
 });
 
-export type Environment = z.infer<typeof environment>;
+const schemaOf = (isProduction: boolean) =>
+  environment.extend({ LIMITS: json.pipe(limitSettings(isProduction)).prefault('{}') });
+
+export type Environment = z.infer<ReturnType<typeof schemaOf>>;
 export type Policy = Environment['POLICY'];
 export type ReconciliationSettings = Environment['RECONCILIATION'];
 export type Config<Needed extends keyof Environment = never> = Environment & {
@@ -137,7 +141,7 @@ export function loadConfig<Needed extends keyof Environment = never>(
   const given = Object.fromEntries(
     Object.entries(source).filter(([, value]) => value !== undefined && value !== ''),
   );
-  const parsed = environment.safeParse(given);
+  const parsed = schemaOf(given['NODE_ENV'] === 'production').safeParse(given);
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
     throw new ConfigError(`The environment is not usable: ${problems.join('; ')}`);

@@ -1,8 +1,7 @@
 /** Donations as a part of a process: its database, its relays, its routes. */
 import type { Router } from 'express';
-import { createBreaker } from '../../platform/breaker.ts';
 import { taskQueues } from '../../platform/temporal.ts';
-import { openPool, openRedis, type ApiProcess, type Temporal } from '../process.ts';
+import { openPool, type ApiProcess, type Temporal } from '../process.ts';
 import { createCampaignSnapshots, type CampaignLookup } from './campaign-snapshots.ts';
 import { createDonationHistory } from './history.ts';
 import { openIdentity } from './identity.ts';
@@ -24,9 +23,6 @@ export async function openDonations(
 ): Promise<{ readonly router: Router }> {
   const { config, log, failpoint, opened } = it;
   const pool = openPool(it, 'donations', config.DONATIONS_DATABASE_URL, POOL_SIZE);
-  const redis = openRedis(it);
-  const redisBreaker = createBreaker('redis', log);
-  if (redis !== null) it.breakers.push(redisBreaker);
   const relays = opened.use(
     'donation relays',
     startDonationRelays({
@@ -49,7 +45,7 @@ export async function openDonations(
     campaigns: createCampaignSnapshots(pool, deps.findCampaign),
     identity: await openIdentity(pool, config.INSTALLATION_SECRET),
     authenticate: deps.authenticate,
-    seen: redis === null ? null : createSeenDonations(redis, redisBreaker),
+    seen: it.redis === null ? null : createSeenDonations(it.redis.redis, it.redis.breaker),
     clientSecretOf: deps.clientSecretOf,
   });
   return { router };

@@ -5,24 +5,27 @@ import { context, propagation, ROOT_CONTEXT, SpanKind, trace } from '@openteleme
 import express, { type Express, type RequestHandler, type Router } from 'express';
 import { statesOf, type Breaker } from '../../platform/breaker.ts';
 import type { Logger } from '../../platform/log.ts';
+import { rateLimits, type RateLimitOptions } from './rate-limits.ts';
 import { answerUnreadable } from './unreadable.ts';
 import { methodNotAllowed, notFound, problemHandler, sendProblem, Problem } from './problem.ts';
 
 export type AppOptions = {
   readonly log: Logger;
   readonly routers: readonly Router[];
+  readonly limits: RateLimitOptions;
   /** Rejects while the process cannot do its work. */
   readonly ready: () => Promise<void>;
   /** Shown by `/livez?verbose`; none of them makes the process less alive or ready. */
   readonly breakers: readonly Breaker[];
 };
 
-export function createApp({ log, routers, ready, breakers }: AppOptions): Express {
+export function createApp({ log, routers, limits, ready, breakers }: AppOptions): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', 'simple');
   app.use(tracing);
+  app.use(rateLimits(limits));
 
   app.get('/livez', (request, response) => {
     const verbose = request.query['verbose'] !== undefined;

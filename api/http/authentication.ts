@@ -2,6 +2,7 @@
 import type { Request, RequestHandler } from 'express';
 import { GUEST, type Actor, type Role, type User } from '../../domain/actor.ts';
 import { Problem } from './problem.ts';
+import { countAccount } from './rate-limits.ts';
 
 /** Whose access token this is; null when it is none that counts. Rejects while that cannot be told. */
 export type Authenticate = (token: string) => Promise<User | null>;
@@ -32,6 +33,7 @@ export async function actorOf(request: Request, authenticate: Authenticate): Pro
   const token = bearerToken(request);
   const user = token === null ? null : await authenticate(token);
   if (user === null) throw new Problem('unauthorized');
+  await countAccount(request, user);
   return user;
 }
 

@@ -12,6 +12,7 @@ import { donationsRouter } from '../../../api/donations/router.ts';
 import { createSeenDonations } from '../../../api/donations/seen-donations.ts';
 import { closeServer, createApp, listen } from '../../../api/http/app.ts';
 import type { Authenticate } from '../../../api/http/authentication.ts';
+import { clientsBehind } from '../../../api/http/client-address.ts';
 import { operatorToken } from '../../../api/http/operator.ts';
 import { createClientSecrets } from '../../../api/payments/client-secret.ts';
 import { createInbox } from '../../../api/payments/inbox.ts';
@@ -19,6 +20,7 @@ import { createReconciliationReports } from '../../../api/payments/reconciliatio
 import { createRefundStore } from '../../../api/payments/refunds.ts';
 import { paymentsRouter } from '../../../api/payments/router.ts';
 import { createBreaker } from '../../../platform/breaker.ts';
+import { loadConfig } from '../../../platform/config.ts';
 import { createFailpoint } from '../../../platform/failpoint.ts';
 import { createLogger } from '../../../platform/log.ts';
 import { createPool } from '../../../platform/postgres.ts';
@@ -39,12 +41,16 @@ export type GatewayOptions = {
     readonly campaigns: string;
   };
   readonly redis?: Redis | null;
+  /** Default: as little as in production. */
+  readonly redisTimeoutMs?: number;
   readonly lookup?: CampaignLookup;
   /** Whose tokens count besides the operator's. */
   readonly authenticate?: Authenticate;
   /** Whom to ask for client secrets; without, no donor has to act. */
   readonly provider?: Pick<PaymentProvider, 'retrieveClientSecret'>;
   readonly statementTimeoutMs?: number;
+  /** Variables of the environment that say who is limited, and how. */
+  readonly env?: Readonly<Partial<Record<'LIMITS' | 'TRUSTED_PROXIES', string>>>;
 };
 
 export type Gateway = AsyncDisposable & {
@@ -67,8 +73,20 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const operator = operatorToken(OPERATOR_TOKEN);
   const authenticate: Authenticate = async (token) =>
     (await operator(token)) ?? (await options.authenticate?.(token)) ?? null;
+  const { redisTimeoutMs } = options;
+  const redisBreaker = createBreaker(
+    'redis',
+    silent,
+    redisTimeoutMs === undefined ? {} : { timeoutMs: redisTimeoutMs },
+  );
+  const config = loadConfig([], { ...options.env });
   const app = createApp({
     log: silent,
+    limits: {
+      limits: config.LIMITS,
+      clientOf: clientsBehind(config.TRUSTED_PROXIES),
+      store: redis === null ? null : { redis, breaker: redisBreaker },
+    },
     breakers: [],
     ready: async () => {
       await Promise.all(Object.values(pools).map((it) => it.query('SELECT 1')));
@@ -83,7 +101,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         ),
         identity: await openIdentity(pools.donations, undefined),
         authenticate,
-        seen: redis === null ? null : createSeenDonations(redis, createBreaker('redis', silent)),
+        seen: redis === null ? null : createSeenDonations(redis, redisBreaker),
         clientSecretOf:
           options.provider === undefined
             ? () => Promise.resolve(null)

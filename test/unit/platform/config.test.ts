@@ -47,6 +47,9 @@ describe('a variable that is malformed is named', () => {
     ['POLICY', '{"leaseMs":0}'],
     ['POLICY', '{"leaseMs":1.5}'],
     ['POLICY', '{"leaseMs":"30"}'],
+    ['LIMITS', '{"donate":{"address":{"requests":0}}}'],
+    ['LIMITS', '{"donates":{}}'],
+    ['LIMITS', '{"ownNetworks":["0.0.0.0/0"]}'],
   ])('%s=%s', (name, value) => {
     const message = messageOf({ [name]: value });
     expect(message).toContain(name);
@@ -103,6 +106,17 @@ describe('what is not set has its default', () => {
     const { POLICY: policy } = loadConfig([], { POLICY: '{"leaseMs":5}' });
     expect(policy.leaseMs).toBe(5);
     expect(policy.sweepAfterMs).toBe(loadConfig([], {}).POLICY.sweepAfterMs);
+  });
+});
+
+describe('limits name only what differs', () => {
+  test('and the machine itself has many times as much, except in production', () => {
+    const given = { LIMITS: '{"donate":{"account":{"requests":7}}}' };
+    const { LIMITS: limits } = loadConfig([], given);
+    expect(limits.donate.account).toEqual({ requests: 7, seconds: 60 });
+    expect(limits.donate.address).toEqual(loadConfig([], {}).LIMITS.donate.address);
+    expect(limits.ownNetworks).toEqual(['127.0.0.0/8', '::1']);
+    expect(loadConfig([], { ...given, NODE_ENV: 'production' }).LIMITS.ownNetworks).toEqual([]);
   });
 });
 

@@ -1,6 +1,8 @@
 /** A process that does what ours do: takes a request, works for it, and later delivers the row it wrote. */
 import { Router } from 'express';
 import { closeServer, createApp, listen } from '../../../api/http/app.ts';
+import { clientsBehind } from '../../../api/http/client-address.ts';
+import { loadConfig } from '../../../platform/config.ts';
 import { createLogger } from '../../../platform/log.ts';
 import { activeTraceId, activeTraceparent, inSpan, startTelemetry } from '../../../platform/telemetry.ts';
 
@@ -22,6 +24,7 @@ router.post('/donate', async (_request, response) => {
 const app = createApp({
   log: createLogger('http', 'silent'),
   routers: [router],
+  limits: { limits: loadConfig([], {}).LIMITS, clientOf: clientsBehind([]), store: null },
   ready: () => Promise.resolve(),
   breakers: [],
 });

@@ -1,0 +1,42 @@
+/** The setting `LIMITS`: how much one client may ask for. docs/decisions/0022 has the reasons for the figures. */
+import { z } from 'zod';
+import { isNetwork } from './addresses.ts';
+
+const count = z.number().int().positive().max(1_000_000);
+const seconds = z.number().int().positive().max(86_400);
+
+/** So many requests in each window of so many seconds. */
+const quota = (defaults: { readonly requests: number; readonly seconds: number }) =>
+  z
+    .strictObject({ requests: count.default(defaults.requests), seconds: seconds.default(defaults.seconds) })
+    .prefault({});
+
+/** One kind of request: per address (of IPv6: per /64), and per account. */
+const quotas = (address: number, account: number) =>
+  z
+    .strictObject({
+      address: quota({ requests: address, seconds: 60 }),
+      account: quota({ requests: account, seconds: 60 }),
+    })
+    .prefault({});
+
+/** @param isProduction elsewhere, whoever measures or tests sends everything from the machine itself */
+export function limitSettings(isProduction: boolean) {
+  return z.strictObject({
+    /** `POST /donate`. */
+    donate: quotas(600, 60),
+    /** Every other request that may change something. */
+    write: quotas(300, 300),
+    /** Everything that is only read; counted per process. */
+    read: quotas(12_000, 12_000),
+    /** Networks of our own, where one address is not one client. */
+    ownNetworks: z
+      .array(z.string().refine(isNetwork, 'is no address and no network'))
+      .default(isProduction ? [] : ['127.0.0.0/8', '::1']),
+    /** How many times the limits an address in `ownNetworks` has. */
+    ownFactor: count.default(1_000),
+  });
+}
+
+export type Limits = z.infer<ReturnType<typeof limitSettings>>;
+export type Quota = Limits['donate']['address'];
