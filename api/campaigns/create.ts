@@ -8,6 +8,7 @@ import { transaction } from '../../platform/postgres.ts';
 import { Problem } from '../http/problem.ts';
 import { requireFuture, type NewCampaign } from './body.ts';
 import { announce, COLUMNS, readCampaign, type Campaign } from './campaign.ts';
+import { ruled, slugTaken } from './rules.ts';
 
 /** `created`: this call made it. Otherwise the key's first request did. */
 export type Creation = { readonly created: boolean; readonly campaign: Campaign };
@@ -30,7 +31,7 @@ export async function createCampaign(
   requireFuture(campaign.deadline, now);
 
   const id = randomUUID();
-  return await transaction(pool, async (client) => {
+  const work = transaction(pool, async (client): Promise<Creation> => {
     if (claim !== null && !(await claimKey(client, claim, id))) {
       // A second statement: to the one that lost, the winner may be invisible.
       const twin = await replay(client, claim);
@@ -42,6 +43,7 @@ export async function createCampaign(
     await announce(client, [created]);
     return { created: true, campaign: created };
   });
+  return await ruled(work);
 }
 
 type Claim = { readonly scope: string; readonly key: string; readonly fingerprint: Buffer };
@@ -114,8 +116,4 @@ async function insertCampaign(
     if (rows[0] !== undefined) return rows[0];
   }
   throw slugTaken();
-}
-
-export function slugTaken(): Problem {
-  return new Problem('slug_taken', { errors: [{ pointer: '/slug', detail: 'belongs to another campaign' }] });
 }

@@ -1,12 +1,12 @@
 /** Changes of a campaign by those who may: what it says, and where it stands. Each locks the row first. */
-import { DatabaseError, type ClientBase, type Pool } from 'pg';
+import type { ClientBase, Pool } from 'pg';
 import type { User } from '../../domain/actor.ts';
 import { fixedFields, hasPassed, mayManage } from '../../domain/campaign.ts';
 import { transaction } from '../../platform/postgres.ts';
 import { Problem } from '../http/problem.ts';
 import { requireFuture, type CampaignChanges } from './body.ts';
 import { announce, COLUMNS, maySee, type Campaign } from './campaign.ts';
-import { slugTaken } from './create.ts';
+import { ruled } from './rules.ts';
 
 export type Edit = {
   readonly user: User;
@@ -22,26 +22,41 @@ export type Edit = {
  */
 export async function editCampaign(pool: Pool, edit: Edit, now: Date): Promise<Campaign> {
   const { user, id, changes, expected } = edit;
-  try {
-    return await transaction(pool, async (client) => {
+  return await ruled(
+    transaction(pool, async (client) => {
       const current = await lockManaged(client, user, id);
       if (!expected(current.version)) throw new Problem('campaign_conflict');
-      const next = { ...current, ...changes };
-      const changed = differences(current, next, Object.keys(changes) as (keyof CampaignChanges)[]);
+      const named = Object.keys(changes) as (keyof CampaignChanges)[];
+      const changed = named.filter((field) => differs(current[field], changes[field]));
       if (changed.length === 0) return current;
       refuseFixed(current, changed, now);
-      if (changed.includes('deadline')) requireFuture(next.deadline, now);
+      if (changed.includes('deadline')) requireFuture(changes.deadline ?? null, now);
+      const set = changed.map((field, index) => `${EDITABLE[field]} = $${index + 2}`).join(', ');
       return await update(
         client,
         id,
-        'title = $2, description = $3, story = $4, slug = $5, cover_url = $6, goal = $7, deadline = $8',
-        [next.title, next.description, next.story, next.slug, next.coverUrl, next.goal, next.deadline],
+        set,
+        changed.map((field) => changes[field]),
       );
-    });
-  } catch (error) {
-    if (error instanceof DatabaseError && error.constraint === 'campaigns_slug_key') throw slugTaken();
-    throw error;
-  }
+    }),
+  );
+}
+
+/** Each field's column. */
+const EDITABLE = {
+  title: 'title',
+  description: 'description',
+  story: 'story',
+  slug: 'slug',
+  coverUrl: 'cover_url',
+  goal: 'goal',
+  deadline: 'deadline',
+} as const satisfies Readonly<Record<keyof CampaignChanges, string>>;
+
+function differs(before: unknown, after: unknown): boolean {
+  return before instanceof Date && after instanceof Date
+    ? before.getTime() !== after.getTime()
+    : before !== after;
 }
 
 /** From here on it is public and takes donations. Again changes nothing; a closed one stays closed. */
@@ -78,18 +93,6 @@ async function lockManaged(client: ClientBase, user: User, id: string): Promise<
   if (campaign === undefined || !maySee(user, campaign)) throw new Problem('campaign_not_found');
   if (!mayManage(user, campaign.ownerId)) throw new Problem('forbidden');
   return campaign;
-}
-
-function differences(
-  current: Campaign,
-  next: Campaign,
-  named: readonly (keyof CampaignChanges)[],
-): readonly (keyof CampaignChanges)[] {
-  return named.filter((field) =>
-    field === 'deadline'
-      ? current.deadline?.getTime() !== next.deadline?.getTime()
-      : current[field] !== next[field],
-  );
 }
 
 function refuseFixed(current: Campaign, changed: readonly (keyof CampaignChanges)[], now: Date): void {

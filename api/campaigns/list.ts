@@ -62,8 +62,17 @@ export function readSearch(value: unknown): string | null {
     throw new Problem('invalid_parameter', {
       detail: `q must be 1 to ${MAX_SEARCH_LENGTH} characters, given once`,
     });
-  const words = text.split(/\s+/).map((word) => `'${word.replaceAll(/['\\]/g, '$&$&')}'`);
-  return `${words.join(' & ')}:*`;
+  const words = text.split(/\s+/);
+  return words.map((word, index) => anyCase(word, index === words.length - 1 ? ':*' : '')).join(' & ');
+}
+
+/** PostgreSQL folds the case of ASCII alone in some locales, on both sides; the usual spellings make up for it. */
+function anyCase(word: string, suffix: string): string {
+  const lower = word.toLowerCase();
+  const [first = '', ...rest] = lower;
+  const spellings = new Set([lower, first.toUpperCase() + rest.join(''), word.toUpperCase()]);
+  const quoted = Array.from(spellings, (it) => `'${it.replaceAll(/['\\]/g, '$&$&')}'${suffix}`);
+  return `(${quoted.join(' | ')})`;
 }
 
 /** From `?owner=`: whether only the reader's own are asked for. Throws `invalid_parameter`. */
