@@ -179,7 +179,10 @@ describe('the slug', () => {
     const answers = await Promise.all(
       Array.from({ length: 20 }, () => post(newKey(), { slug: 'contested' })),
     );
-    expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([201, ...Array<number>(19).fill(409)]);
+    expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([
+      201,
+      ...Array<number>(19).fill(409),
+    ]);
   });
 });
 

@@ -102,6 +102,15 @@ describe('a campaign that is known', () => {
     expect(problem(await donate(gateway, newKey(), donationBody(draft.id))).code).toBe('campaign_closed');
   });
 
+  test('as past its deadline is asked for again: the deadline may just have been moved', async () => {
+    const ended = snapshot({ deadline: new Date(Date.now() - 1) });
+    await storeCampaignSnapshot(pool, ended);
+    const moved = { ...ended, deadline: new Date(Date.now() + 60_000), version: 2 };
+    expect(await createCampaignSnapshots(pool, unreachable).find(ended.id)).toEqual(ended);
+    expect(await createCampaignSnapshots(pool, () => Promise.resolve(moved)).find(ended.id)).toEqual(moved);
+    expect(await createCampaignSnapshots(pool, unreachable).find(ended.id)).toEqual(moved);
+  });
+
   test('takes donations with the campaigns service away', async () => {
     const open = snapshot();
     await storeCampaignSnapshot(pool, open);

@@ -366,6 +366,12 @@ const refused: RefusedMove[] = [
     when: `update campaign_snapshots set status = 'open'`,
   },
   {
+    name: 'another deadline of the same version',
+    rule: 'campaign_snapshots_version_grows',
+    given: [snapshot],
+    when: 'update campaign_snapshots set deadline = now()',
+  },
+  {
     name: 'a snapshot in another currency',
     rule: 'campaign_snapshots_currency_immutable',
     given: [snapshot],
@@ -454,6 +460,13 @@ const accepted: Move[] = [
     name: 'a campaign that closes',
     given: [snapshot],
     when: `update campaign_snapshots set status = 'open', version = 4`,
+  },
+  {
+    name: 'a deadline that is moved, and one that is taken away',
+    given: [snapshot],
+    when: ['now()', 'null'].map(
+      (deadline) => `update campaign_snapshots set deadline = ${deadline}, version = version + 1`,
+    ),
   },
   {
     name: 'a snapshot read again',

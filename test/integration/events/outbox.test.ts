@@ -296,28 +296,31 @@ describe('a receipt', () => {
 describe('campaign events', () => {
   test('in any order and repeated leave the newest snapshot', async () => {
     await consumeCampaignEvents(await consumer(), donations);
-    const versions = (['draft', 'open', 'closed'] as const).map((status, index) => ({
-      status,
-      version: index + 1,
-    }));
+    // The first as it was told before there were deadlines.
+    const versions = [
+      { status: 'draft', version: 1 },
+      { status: 'open', version: 2, deadline: '2030-01-01T00:00:00.000Z' },
+      { status: 'closed', version: 3, deadline: '2031-01-01T00:00:00.000Z' },
+    ];
     const orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0], [2, 2, 1, 1, 0, 0]]; // prettier-ignore
     const ids = orders.map(() => randomUUID());
     for (const [index, order] of orders.entries()) {
       const campaignId = ids[index] ?? '';
       for (const which of order) {
-        const { status, version } = versions[which] ?? { status: 'draft', version: 0 };
+        const told = versions[which] ?? { status: 'draft', version: 0 };
         await broker.publish(
           message(
             'campaign.changed.v1',
-            { campaignId, currency: 'USD', status, version },
-            outboxEventId(campaignId, version, 'campaign.changed.v1'),
+            { campaignId, currency: 'USD', ...told },
+            outboxEventId(campaignId, told.version, 'campaign.changed.v1'),
           ),
         );
       }
     }
     await eventually('each ends closed', async () => {
       const { rows } = await donations.query(
-        `SELECT count(*) AS count FROM campaign_snapshots WHERE id = ANY($1::uuid[]) AND status = 'closed' AND version = 3`,
+        `SELECT count(*) AS count FROM campaign_snapshots WHERE id = ANY($1::uuid[]) AND status = 'closed' AND version = 3
+           AND deadline = '2031-01-01T00:00:00Z'`,
         [ids],
       );
       expect(rows).toEqual([{ count: ids.length }]);
