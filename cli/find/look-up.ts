@@ -1,5 +1,5 @@
 /** Finds donations by whatever a person has in hand. Everything that the text could be is looked up. */
-import { createIdentity } from '../../api/donations/identity.ts';
+import { createIdentity, type Scope } from '../../api/donations/identity.ts';
 import { parseIdempotencyKey } from '../../domain/idempotency-key.ts';
 import { isUuid } from '../../domain/ids.ts';
 import type { Snapshot } from '../audit/load/databases.ts';
@@ -156,30 +156,32 @@ async function byEmail(snapshot: Snapshot, text: string): Promise<Matches> {
   return matched('donor e-mail', idsOf(rows));
 }
 
-/** A guest's. By the id that follows from it and by the row: the two must agree. */
+/** Of a guest and of every account that used it. By the row and by the id that follows from it: the two must agree. */
 async function byKey(snapshot: Snapshot, text: string): Promise<Matches> {
   const parsed = parseIdempotencyKey([text]);
   if (!parsed.ok) return NOTHING;
   const { key } = parsed;
-  const rows = await snapshot.query<{ id: string }>(
+  // The unique index begins with the scope: a guest's is found at once, accounts' are read through.
+  const stored = await snapshot.query<{ id: string; scope: Scope }>(
     'donations',
-    `SELECT id FROM donation_requests WHERE scope = 'guest' AND idempotency_key = $1`,
-    [key],
+    `SELECT id, scope FROM donation_requests WHERE scope = 'guest' AND idempotency_key = $1
+     UNION ALL (SELECT id, scope FROM donation_requests WHERE scope <> 'guest' AND idempotency_key = $1 LIMIT $2)`,
+    [key, MAX_DONATIONS],
   );
   const [installation] = await snapshot.query<{ secret: Buffer }>(
     'donations',
     'SELECT secret FROM installation WHERE id = 1',
   );
-  if (installation === undefined) return matched('idempotency key', idsOf(rows));
-  const derived = createIdentity(installation.secret).donationId('guest', key);
-  const stored = idsOf(rows);
-  const notes =
-    stored.length > 0 && !stored.includes(derived)
-      ? [
-          `By this installation's secret the key would be donation ${derived}: the secret was another one then.`,
-        ]
-      : [];
-  return matched('idempotency key', [...new Set([...stored, derived])], notes);
+  if (installation === undefined) return matched('idempotency key', idsOf(stored));
+  const identity = createIdentity(installation.secret);
+  const idOf = (scope: Scope): string => identity.donationId(scope, key);
+  const notes = stored
+    .filter(({ id, scope }) => idOf(scope) !== id)
+    .map(
+      ({ scope }) =>
+        `By this installation's secret the key would be donation ${idOf(scope)}: the secret was another one then.`,
+    );
+  return matched('idempotency key', [...new Set([...idsOf(stored), idOf('guest')])], notes);
 }
 
 function idsOf(rows: readonly { readonly id: string }[]): string[] {
