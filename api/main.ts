@@ -11,7 +11,7 @@ await runApi('api', NEEDS, async (it) => {
   const authenticate = operatorToken(it.config.OPERATOR_TOKEN);
   const temporal = openTemporal(it);
   const campaigns = await openCampaigns(it, { authenticate });
-  const payments = openPayments(it, { authenticate, temporal });
+  const payments = openPayments(it, { authenticate, temporal, campaignOwnerOf: campaigns.ownerOf });
   const donations = await openDonations(it, {
     authenticate,
     temporal,

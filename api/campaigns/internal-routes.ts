@@ -20,6 +20,6 @@ export function campaignsInternalRouter(
   return router;
 }
 
-function snapshotOf({ id, currency, status, version, deadline }: Campaign) {
-  return { id, currency, status, version, deadline: deadline?.toISOString() ?? null };
+function snapshotOf({ id, ownerId, currency, status, version, deadline }: Campaign) {
+  return { id, ownerId, currency, status, version, deadline: deadline?.toISOString() ?? null };
 }

@@ -4,7 +4,7 @@ import { startOutboxRelay } from '../../events/relay.ts';
 import { openBroker, openPool, type ApiProcess } from '../process.ts';
 import type { Campaign } from './campaign.ts';
 import { campaignsRouter, type CampaignsDeps } from './router.ts';
-import { findCampaign } from './store.ts';
+import { findCampaign, ownerOf } from './store.ts';
 
 export const CAMPAIGNS_NEEDS = ['CAMPAIGNS_DATABASE_URL'] as const;
 
@@ -13,7 +13,11 @@ const POOL_SIZE = 4;
 export async function openCampaigns(
   it: ApiProcess<(typeof CAMPAIGNS_NEEDS)[number]>,
   deps: Pick<CampaignsDeps, 'authenticate'>,
-): Promise<{ readonly router: Router; readonly find: (id: string) => Promise<Campaign | null> }> {
+): Promise<{
+  readonly router: Router;
+  readonly find: (id: string) => Promise<Campaign | null>;
+  readonly ownerOf: (id: string) => Promise<string | null>;
+}> {
   const { config, log, failpoint, opened } = it;
   const pool = openPool(it, 'campaigns', config.CAMPAIGNS_DATABASE_URL, POOL_SIZE);
   const outbox = opened.use(
@@ -31,5 +35,6 @@ export async function openCampaigns(
   return {
     router: campaignsRouter({ pool, authenticate: deps.authenticate, outboxWritten: outbox.wake }),
     find: (id) => findCampaign(pool, id),
+    ownerOf: (id) => ownerOf(pool, id),
   };
 }

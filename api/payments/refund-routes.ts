@@ -1,35 +1,42 @@
-/** Refunds over HTTP: an operator asks, the database decides, aftercare makes them. */
+/** Refunds over HTTP: an operator or an organizer asks, the database decides, aftercare makes them. */
 import type { Request, Router } from 'express';
+import { scopeOf } from '../../domain/actor.ts';
 import { isUuid } from '../../domain/ids.ts';
 import { requiredIdempotencyKey } from '../http/idempotency-key.ts';
 import { jsonBody, parseBody } from '../http/json-body.ts';
-import { signedIn, type Authenticate } from '../http/authentication.ts';
+import { signedIn, userOf, type Authenticate } from '../http/authentication.ts';
 import { methodNotAllowed, Problem } from '../http/problem.ts';
 import { refundBody, refundFingerprint } from './refund-body.ts';
+import { checkRefundRights, type RefundRights } from './refund-rights.ts';
 import type { Refund, RefundStore } from './refunds.ts';
 
-const SCOPE = 'operator';
 const RETRY_AFTER_SECONDS = 1;
 
-export function addRefundRoutes(
-  router: Router,
-  { refunds, authenticate }: { readonly refunds: RefundStore; readonly authenticate: Authenticate },
-): void {
-  const operator = signedIn(authenticate, 'operator');
+export type RefundRoutes = RefundRights & {
+  readonly refunds: RefundStore;
+  readonly authenticate: Authenticate;
+};
 
-  router.post('/donations/:id/refunds', operator, ...jsonBody, async (request, response) => {
+export function addRefundRoutes(router: Router, deps: RefundRoutes): void {
+  const { refunds } = deps;
+  const staff = signedIn(deps.authenticate, 'operator', 'organizer');
+
+  router.post('/donations/:id/refunds', staff, ...jsonBody, async (request, response) => {
     const donationId = uuidOf(request, 'id');
     const idempotencyKey = requiredIdempotencyKey(request);
     const body = parseBody(request, refundBody);
+    const user = userOf(request);
+    await checkRefundRights(deps, user, donationId);
     const answer = await refunds.ask({
       donationId,
-      scope: SCOPE,
+      scope: scopeOf(user),
+      ...(user.role === 'operator' ? { formerScope: 'operator' } : {}),
       idempotencyKey,
       fingerprint: refundFingerprint(donationId, body),
       amountMinor: body.amount,
       currency: body.currency,
       reason: body.reason,
-      requestedBy: SCOPE,
+      requestedBy: `${user.role}:${user.id}`,
     });
     if (answer.kind === 'refused') throw new Problem(answer.code);
     if (!answer.created) response.set('Idempotent-Replayed', 'true');
@@ -40,23 +47,25 @@ export function addRefundRoutes(
       .json(toJson(answer.refund));
   });
 
-  router.get('/donations/:id/refunds', operator, async (request, response) => {
-    const found = await listed(refunds, request);
+  router.get('/donations/:id/refunds', staff, async (request, response) => {
+    const found = await listed(deps, request);
     response.set('Cache-Control', 'no-store').json({ data: found.map(toJson), nextCursor: null });
   });
   router.all('/donations/:id/refunds', methodNotAllowed('GET', 'POST'));
 
-  router.get('/donations/:id/refunds/:refundId', operator, async (request, response) => {
+  router.get('/donations/:id/refunds/:refundId', staff, async (request, response) => {
     const refundId = uuidOf(request, 'refundId');
-    const refund = (await listed(refunds, request)).find(({ id }) => id === refundId);
+    const refund = (await listed(deps, request)).find(({ id }) => id === refundId);
     if (refund === undefined) throw new Problem('not_found');
     response.set('Cache-Control', 'no-store').json(toJson(refund));
   });
   router.all('/donations/:id/refunds/:refundId', methodNotAllowed('GET'));
 }
 
-async function listed(refunds: RefundStore, request: Request): Promise<Refund[]> {
-  const found = await refunds.list(uuidOf(request, 'id'));
+async function listed(deps: RefundRoutes, request: Request): Promise<Refund[]> {
+  const donationId = uuidOf(request, 'id');
+  await checkRefundRights(deps, userOf(request), donationId);
+  const found = await deps.refunds.list(donationId);
   if (found === null) throw new Problem('not_found');
   return found;
 }

@@ -23,6 +23,8 @@ export type Refund = {
 export type RefundAsked = {
   readonly donationId: string;
   readonly scope: string;
+  /** Where keys of the same people were kept before: there they still mean what they meant. */
+  readonly formerScope?: string;
   readonly idempotencyKey: string;
   readonly fingerprint: Buffer;
   /** Undefined: all that is left. */
@@ -40,6 +42,8 @@ export type RefundStore = {
   ask(asked: RefundAsked): Promise<RefundAnswer>;
   /** Oldest first; null when there is no such payment. */
   list(donationId: string): Promise<Refund[] | null>;
+  /** The campaign that the donation is for; null when there is no such payment. */
+  campaignOf(donationId: string): Promise<string | null>;
 };
 
 export function createRefundStore(pool: Pool, commandWritten: () => void): RefundStore {
@@ -57,6 +61,13 @@ export function createRefundStore(pool: Pool, commandWritten: () => void): Refun
         [donationId],
       );
       return rows;
+    },
+    campaignOf: async (donationId) => {
+      const { rows } = await pool.query<{ campaignId: string }>(
+        'SELECT campaign_id AS "campaignId" FROM payments WHERE id = $1',
+        [donationId],
+      );
+      return rows[0]?.campaignId ?? null;
     },
   };
 }
@@ -109,11 +120,11 @@ async function decide(pool: Pool, asked: RefundAsked): Promise<RefundAnswer> {
 
 async function findByKey(
   pool: Pool,
-  { scope, idempotencyKey, fingerprint }: RefundAsked,
+  { scope, formerScope, idempotencyKey, fingerprint }: RefundAsked,
 ): Promise<RefundAnswer | null> {
   const { rows } = await pool.query<Refund & { fingerprint: Buffer }>(
-    `${REFUND} WHERE r.scope = $1 AND r.idempotency_key = $2`,
-    [scope, idempotencyKey],
+    `${REFUND} WHERE r.scope IN ($1, $3) AND r.idempotency_key = $2`,
+    [scope, idempotencyKey, formerScope ?? scope],
   );
   const row = rows[0];
   if (row === undefined) return null;

@@ -8,12 +8,14 @@ import type { Inbox } from './inbox.ts';
 import { addReconciliationRoutes } from './reconciliation-routes.ts';
 import type { ReconciliationReports } from './reconciliation.ts';
 import { addRefundRoutes } from './refund-routes.ts';
+import type { CampaignOwnerOf } from './refund-rights.ts';
 import type { RefundStore } from './refunds.ts';
 
 export type PaymentsDeps = {
   readonly inbox: Inbox;
   readonly webhookSecrets: readonly string[];
   readonly refunds: RefundStore;
+  readonly campaignOwnerOf: CampaignOwnerOf;
   readonly reports: ReconciliationReports;
   readonly authenticate: Authenticate;
   readonly log: Logger;

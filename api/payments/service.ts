@@ -21,7 +21,7 @@ const POOL_SIZE = 4;
 
 export function openPayments(
   it: ApiProcess<(typeof PAYMENTS_NEEDS)[number]>,
-  deps: Pick<PaymentsDeps, 'authenticate'> & { readonly temporal: Temporal },
+  deps: Pick<PaymentsDeps, 'authenticate' | 'campaignOwnerOf'> & { readonly temporal: Temporal },
 ): { readonly router: Router; readonly clientSecretOf: (donationId: string) => Promise<string | null> } {
   const { config, log, failpoint, opened } = it;
   const pool = openPool(it, 'payments', config.PAYMENTS_DATABASE_URL, POOL_SIZE);
@@ -48,6 +48,7 @@ export function openPayments(
     inbox: createInbox(pool, failpoint, relays.events.wake),
     webhookSecrets: config.STRIPE_WEBHOOK_SECRETS,
     refunds: createRefundStore(pool, relays.commands.wake),
+    campaignOwnerOf: deps.campaignOwnerOf,
     reports: createReconciliationReports(pool),
     authenticate: deps.authenticate,
     log,

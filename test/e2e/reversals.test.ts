@@ -108,7 +108,12 @@ async function refundSteps(given: Given): Promise<string[]> {
 
 async function refundsOf(given: Given): Promise<string[]> {
   const refunds = await listRefunds(stack, given);
-  return refunds.map(({ requestedBy, amount, status }) => `${requestedBy} ${amount} ${status}`).toSorted();
+  return refunds
+    .map(
+      ({ requestedBy, amount, status }) =>
+        `${requestedBy.replace(/^operator:.*/, 'operator')} ${amount} ${status}`,
+    )
+    .toSorted();
 }
 
 async function costOf({ id }: Given): Promise<{ runs: number; signals: string[] }> {

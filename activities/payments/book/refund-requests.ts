@@ -9,7 +9,7 @@ import type { Payment, RefundRow } from './payment.ts';
 export type RefundRequest = {
   readonly refundId: string;
   readonly amountMinor: number;
-  /** `operator`, `organizer:<id>`, or `policy:<why>`. */
+  /** `operator:<id>`, `organizer:<id>`, or `policy:<why>`; `operator` alone before operators had accounts. */
   readonly requestedBy: string;
   readonly reason: string | null;
   /** Of the HTTP request; null for what a policy asks for. */

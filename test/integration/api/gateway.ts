@@ -3,7 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
 import { campaignsRouter } from '../../../api/campaigns/router.ts';
-import { findCampaign } from '../../../api/campaigns/store.ts';
+import { findCampaign, ownerOf } from '../../../api/campaigns/store.ts';
 import { createCampaignSnapshots, type CampaignLookup } from '../../../api/donations/campaign-snapshots.ts';
 import { createDonationHistory } from '../../../api/donations/history.ts';
 import { openIdentity } from '../../../api/donations/identity.ts';
@@ -17,6 +17,7 @@ import { operatorToken } from '../../../api/http/operator.ts';
 import { createClientSecrets } from '../../../api/payments/client-secret.ts';
 import { createInbox } from '../../../api/payments/inbox.ts';
 import { createReconciliationReports } from '../../../api/payments/reconciliation.ts';
+import type { CampaignOwnerOf } from '../../../api/payments/refund-rights.ts';
 import { createRefundStore } from '../../../api/payments/refunds.ts';
 import { paymentsRouter } from '../../../api/payments/router.ts';
 import { createBreaker } from '../../../platform/breaker.ts';
@@ -44,6 +45,7 @@ export type GatewayOptions = {
   /** Default: as little as in production. */
   readonly redisTimeoutMs?: number;
   readonly lookup?: CampaignLookup;
+  readonly campaignOwnerOf?: CampaignOwnerOf;
   /** Whose tokens count besides the operator's. */
   readonly authenticate?: Authenticate;
   /** Whom to ask for client secrets; without, no donor has to act. */
@@ -111,6 +113,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         inbox: createInbox(pools.payments, failpoint, wake),
         webhookSecrets: [WEBHOOK_SECRET, NEXT_WEBHOOK_SECRET],
         refunds: createRefundStore(pools.payments, wake),
+        campaignOwnerOf: options.campaignOwnerOf ?? ((id) => ownerOf(pools.campaigns, id)),
         reports: createReconciliationReports(pools.payments),
         authenticate,
         log: silent,

@@ -24,14 +24,20 @@ export async function newPayment(
     state = 'CAPTURED',
     amount = 2_500,
     currency = 'USD',
-  }: { readonly state?: PaymentState; readonly amount?: number; readonly currency?: string } = {},
+    campaignId = randomUUID(),
+  }: {
+    readonly state?: PaymentState;
+    readonly amount?: number;
+    readonly currency?: string;
+    readonly campaignId?: string;
+  } = {},
 ): Promise<string> {
   const id = randomUUID();
   const captured: readonly PaymentEvent[] = [{ type: 'captured', amountMinor: amount }];
   await pool.query(
     `INSERT INTO payments (id, donation_id, campaign_id, provider, payment_method, amount, currency, state)
      VALUES ($1, $1, $2, 'stripe', 'pm_card_visa', $3, $4, 'INITIATED')`,
-    [id, randomUUID(), amount, currency],
+    [id, campaignId, amount, currency],
   );
   await prove(pool, id, state === 'CAPTURED' ? captured : PROVEN[state]);
   return id;
