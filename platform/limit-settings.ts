@@ -1,5 +1,6 @@
 /** The setting `LIMITS`: how much one client may ask for. docs/decisions/0022 has the reasons for the figures. */
 import { z } from 'zod';
+import type { DeclineRule } from '../domain/card-testing.ts';
 import { isNetwork } from './addresses.ts';
 
 const count = z.number().int().positive().max(1_000_000);
@@ -20,6 +21,29 @@ const quotas = (address: number, account: number) =>
     })
     .prefault({});
 
+const share = z.number().min(0).max(1);
+/** How many rows are read for one donation at most. */
+const tried = count.max(2_000);
+
+const declineRule = (defaults: { readonly declinedCards: number; readonly declinedShare: number }) => ({
+  declinedCards: count.default(defaults.declinedCards),
+  declinedShare: share.default(defaults.declinedShare),
+});
+const cardRule = (defaults: DeclineRule & { readonly triedCards: number }) =>
+  z.strictObject({ ...declineRule(defaults), triedCards: tried.default(defaults.triedCards) }).prefault({});
+
+/** Of new donations: what a card tester does and people do not. */
+const cards = z
+  .strictObject({
+    windowSeconds: z.number().int().positive().max(21_600).default(600),
+    address: cardRule({ declinedCards: 10, declinedShare: 0.5, triedCards: 1_000 }),
+    account: cardRule({ declinedCards: 5, declinedShare: 0, triedCards: 20 }),
+    /** From here on a campaign is under attack: it stays open, and its donors' addresses have the next rule. */
+    campaign: z.strictObject(declineRule({ declinedCards: 50, declinedShare: 0.5 })).prefault({}),
+    addressUnderAttack: cardRule({ declinedCards: 3, declinedShare: 0.5, triedCards: 1_000 }),
+  })
+  .prefault({});
+
 /** @param isProduction elsewhere, whoever measures or tests sends everything from the machine itself */
 export function limitSettings(isProduction: boolean) {
   return z.strictObject({
@@ -29,6 +53,7 @@ export function limitSettings(isProduction: boolean) {
     write: quotas(300, 300),
     /** Everything that is only read; counted per process. */
     read: quotas(12_000, 12_000),
+    cards,
     /** Networks of our own, where one address is not one client. */
     ownNetworks: z
       .array(z.string().refine(isNetwork, 'is no address and no network'))

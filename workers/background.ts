@@ -18,11 +18,12 @@ import { consumeNotices } from './notices.ts';
 import { consumeReceipts } from './receipts.ts';
 import { startOpsServer } from './ops-server.ts';
 import { keepSchedules } from './schedules.ts';
-import { redeliverEvents, restartMissingWorkflows } from './sweeper.ts';
+import { forgetCardAttempts, redeliverEvents, restartMissingWorkflows } from './sweeper.ts';
 
 const POOL_SIZE = 3;
 const RELAY_CONCURRENCY = 32;
 const HOUSEKEEPING_MS = 5_000;
+const FORGETTING_MS = 600_000;
 
 const log = createLogger('background', configuredLogLevel());
 
@@ -110,6 +111,13 @@ await runProcess(log, async (opened) => {
     );
   }, HOUSEKEEPING_MS);
   opened.use('housekeeping', housekeeping, (it) => clearInterval(it));
+
+  const forgetting = setInterval(() => {
+    forgetCardAttempts(donations).catch((err: unknown) =>
+      log.warn({ err }, 'card attempts were not deleted'),
+    );
+  }, FORGETTING_MS);
+  opened.use('forgetting', forgetting, (it) => clearInterval(it));
 
   const schedules = keepSchedules(
     temporal.client,

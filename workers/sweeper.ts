@@ -14,6 +14,14 @@ export async function redeliverEvents(payments: Pool, olderThanMs: number): Prom
   return rowCount ?? 0;
 }
 
+/** Digests of who tried which card: kept as long as a limit may look back, and the rest of a day. */
+export async function forgetCardAttempts(donations: Pool): Promise<number> {
+  const { rowCount } = await donations.query(
+    `DELETE FROM card_attempts WHERE attempted_at < now() - interval '1 day'`,
+  );
+  return rowCount ?? 0;
+}
+
 /** A request whose workflow is gone (a new Temporal, a lost one) while its pledge is not final is started again. */
 export async function restartMissingWorkflows(
   donations: Pool,

@@ -6,6 +6,7 @@ import type { PaymentStatus } from '../../domain/payment.ts';
 import type { Failpoint } from '../../platform/failpoint.ts';
 import { transaction } from '../../platform/postgres.ts';
 import type { DonationActivities } from '../../workflows/ports.ts';
+import { decideCardAttempt } from './card-attempts.ts';
 
 export type DonationActivityDeps = {
   readonly pool: Pool;
@@ -84,8 +85,9 @@ export function createDonationActivities({
       await transaction(pool, async (client) => {
         const mirrored = await mirror(client, outcome);
         // A promised refund or a dispute leaves the status as it is: that is no news of the donation.
-        if (mirrored !== undefined && mirrored.status_before !== mirrored.status)
-          await announce(client, mirrored, OUTCOME_EVENT[outcome.status]);
+        if (mirrored === undefined || mirrored.status_before === mirrored.status) return;
+        await announce(client, mirrored, OUTCOME_EVENT[outcome.status]);
+        await decideCardAttempt(client, outcome);
       });
       failpoint('outcome.committed');
       outboxWritten();

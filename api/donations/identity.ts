@@ -15,6 +15,8 @@ export type DonationIdentity = {
   /** What a guest shows to see the donation again. */
   donorToken(donationId: string): string;
   isDonorToken(donationId: string, token: string): boolean;
+  /** 16 bytes that tell whether two of a kind are the same, and nothing else to whoever lacks the secret. */
+  digest(kind: 'address' | 'account' | 'campaign' | 'card', ...parts: readonly string[]): Buffer;
 };
 
 const SECRET_BYTES = 32;
@@ -46,5 +48,6 @@ export function createIdentity(secret: Buffer): DonationIdentity {
     donationId: (scope, key) => uuidV8(hmac('donation', scope, key)),
     donorToken,
     isDonorToken: (donationId, token) => equalInConstantTime(token, donorToken(donationId)),
+    digest: (kind, ...parts) => hmac('digest', kind, ...parts).subarray(0, 16),
   };
 }

@@ -11,8 +11,10 @@ import { actorOf, bearerToken, type Authenticate } from '../http/authentication.
 import { preferredWaitSeconds } from '../http/prefer.ts';
 import { methodNotAllowed, Problem } from '../http/problem.ts';
 import { answerStreamHead, openEventStream } from '../http/sse.ts';
+import type { Client, ClientOf } from '../http/client-address.ts';
 import type { CampaignSnapshots } from './campaign-snapshots.ts';
 import { toJson, type Donation } from './donation.ts';
+import type { CardTesting } from './card-testing.ts';
 import { donateBody, fingerprintOf, type DonateBody } from './donate.ts';
 import { followDonation, hasEnded } from './follow.ts';
 import { addHistoryRoutes, type DonationHistory } from './history.ts';
@@ -26,6 +28,8 @@ export type DonationsDeps = {
   readonly campaigns: CampaignSnapshots;
   readonly identity: DonationIdentity;
   readonly authenticate: Authenticate;
+  readonly clientOf: ClientOf;
+  readonly cardTesting: CardTesting;
   /** Which donations were seen; null runs without. It only ever spares an INSERT. */
   readonly seen: SeenDonations | null;
   /** What the donor's browser needs to act (3-D Secure); null when nothing is asked of the donor, or nobody can tell. */
@@ -57,7 +61,7 @@ export function donationsRouter(deps: DonationsDeps): Router {
     const actor = await actorOf(request, authenticate);
     const key = requiredIdempotencyKey(request);
     const body = parseBody(request, donateBody);
-    const accepted = await accept(deps, actor, key, body);
+    const accepted = await accept(deps, { client: deps.clientOf(request), actor, key, body });
     const waitSeconds = preferredWaitSeconds(request);
     if (waitSeconds === 0) sendDonation(response, accepted, identity);
     else {
@@ -118,8 +122,15 @@ export function donationsRouter(deps: DonationsDeps): Router {
   return router;
 }
 
-async function accept(deps: DonationsDeps, actor: Actor, key: string, body: DonateBody): Promise<Accepted> {
-  const { requests, identity, seen } = deps;
+type Asked = {
+  readonly client: Client;
+  readonly actor: Actor;
+  readonly key: string;
+  readonly body: DonateBody;
+};
+
+async function accept(deps: DonationsDeps, { client, actor, key, body }: Asked): Promise<Accepted> {
+  const { requests, identity, cardTesting, seen } = deps;
   const scope = scopeOf(actor);
   const id = identity.donationId(scope, key);
   const fingerprint = fingerprintOf(body);
@@ -129,9 +140,11 @@ async function accept(deps: DonationsDeps, actor: Actor, key: string, body: Dona
     if (donation !== null) return sameRequest({ created: false, donation }, fingerprint);
   }
 
-  const refusal = await refusalOf(deps.campaigns, body);
+  const { campaignId, paymentMethod } = body;
+  const attempt = { donationId: id, client, actor, campaignId, paymentMethod };
+  const refusal = (await refusalOf(deps.campaigns, body)) ?? (await cardTesting.refusalOf(attempt));
   if (refusal !== null) {
-    // A donation made while the campaign was open is still there to be asked for.
+    // A donation made while the campaign was open, or before too many cards were tried, is still there to be asked for.
     const donation = await requests.find(id);
     if (donation === null) throw refusal;
     return sameRequest({ created: false, donation }, fingerprint);
@@ -142,14 +155,15 @@ async function accept(deps: DonationsDeps, actor: Actor, key: string, body: Dona
     scope,
     key,
     fingerprint,
-    campaignId: body.campaignId,
+    campaignId,
     amountMinor: body.amount,
     currency: body.currency,
-    paymentMethod: body.paymentMethod,
+    paymentMethod,
     body: JSON.stringify(body),
     traceparent: activeTraceparent(),
   });
   seen?.add(id);
+  if (accepted.created) cardTesting.note(attempt);
   return sameRequest(accepted, fingerprint);
 }
 

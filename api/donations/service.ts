@@ -1,8 +1,10 @@
 /** Donations as a part of a process: its database, its relays, its routes. */
 import type { Router } from 'express';
 import { taskQueues } from '../../platform/temporal.ts';
+import { clientsBehind } from '../http/client-address.ts';
 import { openPool, type ApiProcess, type Temporal } from '../process.ts';
 import { createCampaignSnapshots, type CampaignLookup } from './campaign-snapshots.ts';
+import { createCardTesting } from './card-testing.ts';
 import { createDonationHistory } from './history.ts';
 import { openIdentity } from './identity.ts';
 import { startDonationRelays } from './relays.ts';
@@ -36,6 +38,7 @@ export async function openDonations(
     }),
     (started) => started.stop(),
   );
+  const identity = await openIdentity(pool, config.INSTALLATION_SECRET);
   const router = donationsRouter({
     requests: createRequestStore(pool, failpoint, {
       stored: relays.starts.wake,
@@ -43,8 +46,10 @@ export async function openDonations(
     }),
     history: createDonationHistory(pool),
     campaigns: createCampaignSnapshots(pool, deps.findCampaign),
-    identity: await openIdentity(pool, config.INSTALLATION_SECRET),
+    identity,
     authenticate: deps.authenticate,
+    clientOf: clientsBehind(config.TRUSTED_PROXIES),
+    cardTesting: createCardTesting(pool, identity, config.LIMITS, log),
     seen: it.redis === null ? null : createSeenDonations(it.redis.redis, it.redis.breaker),
     clientSecretOf: deps.clientSecretOf,
   });

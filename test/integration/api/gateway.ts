@@ -6,6 +6,7 @@ import { campaignsRouter } from '../../../api/campaigns/router.ts';
 import { findCampaign, ownerOf } from '../../../api/campaigns/store.ts';
 import { createCampaignSnapshots, type CampaignLookup } from '../../../api/donations/campaign-snapshots.ts';
 import { createDonationHistory } from '../../../api/donations/history.ts';
+import { createCardTesting } from '../../../api/donations/card-testing.ts';
 import { openIdentity } from '../../../api/donations/identity.ts';
 import { createRequestStore } from '../../../api/donations/requests.ts';
 import { donationsRouter } from '../../../api/donations/router.ts';
@@ -82,11 +83,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     redisTimeoutMs === undefined ? {} : { timeoutMs: redisTimeoutMs },
   );
   const config = loadConfig([], { ...options.env });
+  const clientOf = clientsBehind(config.TRUSTED_PROXIES);
+  const identity = await openIdentity(pools.donations, undefined);
   const app = createApp({
     log: silent,
     limits: {
       limits: config.LIMITS,
-      clientOf: clientsBehind(config.TRUSTED_PROXIES),
+      clientOf,
       store: redis === null ? null : { redis, breaker: redisBreaker },
     },
     breakers: [],
@@ -101,8 +104,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
           pools.donations,
           options.lookup ?? ((id) => findCampaign(pools.campaigns, id)),
         ),
-        identity: await openIdentity(pools.donations, undefined),
+        identity,
         authenticate,
+        clientOf,
+        cardTesting: createCardTesting(pools.donations, identity, config.LIMITS, silent),
         seen: redis === null ? null : createSeenDonations(redis, redisBreaker),
         clientSecretOf:
           options.provider === undefined

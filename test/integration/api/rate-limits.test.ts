@@ -258,13 +258,19 @@ describe('without Redis', () => {
   });
 });
 
-test('outside production nobody on this machine meets a limit: a thousand donations in a burst are taken', async () => {
+test('outside production nobody on this machine meets a limit: more donations in a burst than any client may make are taken', async () => {
   await using gateway = await startGateway({ urls });
   const campaignId = await newCampaign(gateway);
-  const answers = await Promise.all(
-    Array.from({ length: 1_000 }, () => give(gateway, campaignId, '198.51.100.250')),
-  );
-  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]));
+  const statuses = new Set<number>();
+  let limit: string | undefined;
+  for (let round = 0; round < 14; round += 1) {
+    const burst = Array.from({ length: 50 }, () => give(gateway, campaignId, '198.51.100.250'));
+    for (const answer of await Promise.all(burst)) {
+      statuses.add(answer.status);
+      limit = answer.headers['ratelimit-limit'];
+    }
+  }
+  expect(statuses).toEqual(new Set([202]));
   // Without a trusted proxy the header says nothing: all came from here.
-  expect(Number(answers[0]?.headers['ratelimit-limit'])).toBe(600_000);
+  expect(limit).toBe('600000');
 }, 60_000);

@@ -54,6 +54,13 @@ const mirror = (status: string, version: number): string =>
 const installation = `insert into installation (id, secret) values (1, sha256('secret'))`;
 const command = (type = 'cancel'): string =>
   `insert into workflow_commands (id, donation_id, type) values (gen_random_uuid(), '${ID}', '${type}')`;
+const cardAttempt = (changes: Readonly<Record<string, string>> = {}): string =>
+  insert('card_attempts', {
+    donation_id: `'${ID}'`,
+    subject: `substring(sha256('address') for 16)`,
+    card: `substring(sha256('card') for 16)`,
+    ...changes,
+  });
 const snapshot = `insert into campaign_snapshots (id, currency, status, version) values ('${CAMPAIGN}', 'USD', 'closed', 3)`;
 
 const refusedCommands: RefusedMove[] = [
@@ -336,6 +343,33 @@ const refused: RefusedMove[] = [
     rule: 'pledges_version_grows',
     given: pledged('AUTHORIZED', 2),
     when: 'update pledges set version = 1',
+  },
+
+  {
+    name: 'an attempt whose subject is no digest',
+    rule: 'card_attempts_subject_digest',
+    when: cardAttempt({ subject: `'192.0.2.1'` }),
+  },
+  {
+    name: 'an attempt whose card is no digest',
+    rule: 'card_attempts_card_digest',
+    when: cardAttempt({ card: `'pm_card_visa'` }),
+  },
+  {
+    name: 'an attempt that was declined at no time',
+    rule: 'card_attempts_decided_together',
+    when: cardAttempt({ declined: 'true' }),
+  },
+  {
+    name: 'an attempt that was decided without an outcome',
+    rule: 'card_attempts_decided_together',
+    when: cardAttempt({ decided_at: 'now()' }),
+  },
+  {
+    name: 'an attempt counted twice',
+    rule: 'card_attempts_pkey',
+    given: [cardAttempt()],
+    when: cardAttempt(),
   },
 
   {
