@@ -44,3 +44,14 @@ export function isUniqueViolation(error: unknown, constraint: string): boolean {
     error.constraint === constraint
   );
 }
+
+/** A CHECK or trigger of ours said no (23514); each has its name. */
+export function isDatabaseRefusal(error: unknown, rule: string): boolean {
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    error.code === '23514' &&
+    'constraint' in error &&
+    error.constraint === rule
+  );
+}

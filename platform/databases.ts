@@ -1,7 +1,7 @@
 import { Client, escapeIdentifier, escapeLiteral } from 'pg';
 
 /** The services that own a database. */
-export const SERVICES = ['campaigns', 'donations', 'payments', 'notifications'] as const;
+export const SERVICES = ['auth', 'campaigns', 'donations', 'payments', 'notifications'] as const;
 export type Service = (typeof SERVICES)[number];
 
 type Target = {
@@ -54,6 +54,7 @@ function serviceUrls(
     return url.href;
   };
   return {
+    auth: urlOf('auth'),
     campaigns: urlOf('campaigns'),
     donations: urlOf('donations'),
     payments: urlOf('payments'),

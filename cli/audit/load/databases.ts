@@ -1,6 +1,5 @@
-/** The four databases, read-only, each seen as it was at one moment. */
+/** The databases that money is written in, read-only, each seen as it was at one moment. */
 import type { Pool, PoolClient, QueryResultRow } from 'pg';
-import { SERVICES, type Service } from '../../../platform/migrate.ts';
 import { createPool } from '../../../platform/postgres.ts';
 import { reaching } from '../../problem.ts';
 
@@ -9,11 +8,13 @@ const STATEMENT_TIMEOUT_MS = 120_000;
  * A donation's request is committed before all that follows from it, so its database is looked at last: what the other
  * snapshots show of a donation has its request in this one.
  */
-const SNAPSHOT_ORDER: readonly Service[] = ['notifications', 'campaigns', 'payments', 'donations'];
+const SNAPSHOT_ORDER = ['notifications', 'campaigns', 'payments', 'donations'] as const;
+/** Whose books are compared; accounts have nothing to do with money. */
+export type BookService = (typeof SNAPSHOT_ORDER)[number];
 
 export type Snapshot = {
   query<Row extends QueryResultRow>(
-    service: Service,
+    service: BookService,
     text: string,
     values?: readonly unknown[],
   ): Promise<Row[]>;
@@ -27,9 +28,9 @@ export type Databases = {
   close(): Promise<void>;
 };
 
-export function openDatabases(urls: Readonly<Record<Service, string>>): Databases {
+export function openDatabases(urls: Readonly<Record<BookService, string>>): Databases {
   const pools = Object.fromEntries(
-    SERVICES.map((service) => [
+    SNAPSHOT_ORDER.map((service) => [
       service,
       createPool({
         url: readOnly(urls[service]),
@@ -38,7 +39,7 @@ export function openDatabases(urls: Readonly<Record<Service, string>>): Database
         statementTimeoutMs: STATEMENT_TIMEOUT_MS,
       }),
     ]),
-  ) as Record<Service, Pool>;
+  ) as Record<BookService, Pool>;
 
   return {
     now: () =>
@@ -53,8 +54,8 @@ export function openDatabases(urls: Readonly<Record<Service, string>>): Database
   };
 }
 
-async function openSnapshot(pools: Readonly<Record<Service, Pool>>): Promise<Snapshot> {
-  const clients = new Map<Service, PoolClient>();
+async function openSnapshot(pools: Readonly<Record<BookService, Pool>>): Promise<Snapshot> {
+  const clients = new Map<BookService, PoolClient>();
   const close = async (): Promise<void> => {
     for (const client of clients.values()) {
       const broken = await client.query('ROLLBACK').then(
@@ -81,7 +82,11 @@ async function openSnapshot(pools: Readonly<Record<Service, Pool>>): Promise<Sna
     throw error;
   }
   return {
-    query: <Row extends QueryResultRow>(service: Service, text: string, values: readonly unknown[] = []) =>
+    query: <Row extends QueryResultRow>(
+      service: BookService,
+      text: string,
+      values: readonly unknown[] = [],
+    ) =>
       reaching(`The ${service} database`, async () => {
         const client = clients.get(service);
         if (client === undefined) throw new Error('the snapshot is closed');

@@ -1,6 +1,5 @@
 /** Donations with all their rows, by ranges of ids: what one range holds fits in memory, whatever the table's size. */
 import type { QueryResultRow } from 'pg';
-import type { Service } from '../../../platform/migrate.ts';
 import type {
   AppliedEntry,
   CommandRow,
@@ -17,7 +16,7 @@ import type {
   RequestRow,
   TransitionRow,
 } from '../snapshot.ts';
-import type { Snapshot } from './databases.ts';
+import type { BookService, Snapshot } from './databases.ts';
 
 /** Ids in (after, upTo], open-ended where null; or exactly those given. */
 export type Slice =
@@ -35,7 +34,7 @@ export type DonationRows = Mutable<
 type Row<T> = T & { readonly donationId: string };
 
 type Table = {
-  readonly service: Service;
+  readonly service: BookService;
   readonly idColumn: string;
   readonly select: string;
   readonly order?: string;

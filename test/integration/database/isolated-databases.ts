@@ -14,6 +14,7 @@ export const ADMIN_URL = process.env['POSTGRES_URL'] ?? 'postgres://postgres@127
 /** Awkward on purpose: it has to survive SQL and a URL. */
 const PASSWORD = `p'w"d @/:%é\\`;
 export const PASSWORDS: Readonly<Record<Service, string>> = {
+  auth: PASSWORD,
   campaigns: PASSWORD,
   donations: PASSWORD,
   payments: PASSWORD,
@@ -31,7 +32,13 @@ export function isolatedDatabases(migrated: readonly Service[] = SERVICES): {
   readonly urls: Record<Service, string>;
 } {
   const prefix = randomPrefix();
-  const urls: Record<Service, string> = { campaigns: '', donations: '', payments: '', notifications: '' };
+  const urls: Record<Service, string> = {
+    auth: '',
+    campaigns: '',
+    donations: '',
+    payments: '',
+    notifications: '',
+  };
   beforeAll(async () => {
     Object.assign(urls, await ensureDatabases({ adminUrl: ADMIN_URL, prefix, passwords: PASSWORDS }));
     for (const service of migrated) await migrate({ url: urls[service], service });
