@@ -29,6 +29,16 @@ export const FAILURES = {
   forbidden: { status: 403, title: 'You are not allowed to do this', retryable: false },
   invalid_signature: { status: 400, title: 'The webhook signature does not fit the body', retryable: false },
 
+  // Accounts
+  email_taken: { status: 409, title: 'There is an account with this e-mail address', retryable: false },
+  invalid_credentials: {
+    status: 401,
+    title: 'The e-mail address or the password is wrong',
+    retryable: false,
+  },
+  session_ended: { status: 401, title: 'This refresh token does not count; sign in again', retryable: false },
+  last_operator: { status: 409, title: 'The last operator has to stay one', retryable: false },
+
   // Idempotency
   idempotency_key_missing: { status: 400, title: 'The Idempotency-Key header is required', retryable: false },
   idempotency_key_invalid: {
@@ -84,6 +94,11 @@ export const FAILURES = {
     retryable: true,
   },
   database_unavailable: { status: 503, title: 'The donation cannot be stored right now', retryable: true },
+  keys_unavailable: {
+    status: 503,
+    title: 'The access token cannot be checked right now',
+    retryable: true,
+  },
   overloaded: { status: 503, title: 'Too busy right now; try again shortly', retryable: true },
   rate_limited: { status: 429, title: 'Too many requests; slow down', retryable: true },
   internal: { status: 500, title: 'Something went wrong on our side', retryable: true },

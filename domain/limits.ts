@@ -14,6 +14,9 @@ export const IDEMPOTENCY_KEY_MAX_LENGTH = 255;
 export const MAX_NAME_LENGTH = 100;
 /** RFC 5321, section 4.5.3.1.3, less the angle brackets. */
 export const MAX_EMAIL_LENGTH = 254;
+/** In code points, as are all lengths of passwords. No rule on what they are made of: NIST SP 800-63B-4, section 3.1.1.2. */
+export const MIN_PASSWORD_LENGTH = 10;
+export const MAX_PASSWORD_LENGTH = 256;
 export const MAX_MESSAGE_LENGTH = 500;
 export const MAX_TITLE_LENGTH = 140;
 export const MAX_DESCRIPTION_LENGTH = 5_000;

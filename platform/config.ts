@@ -6,6 +6,7 @@ import { DEFAULT_POLICY } from '../domain/donation.ts';
 import { DEFAULT_RECONCILIATION_POLICY as RECONCILIATION } from '../domain/reconciliation.ts';
 import { isNetwork } from './addresses.ts';
 import { limitSettings } from './limit-settings.ts';
+import { authSettings } from './auth-settings.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const databaseUrl = z.url({ protocol: /^postgres(ql)?$/ });
@@ -86,6 +87,7 @@ const environment = z.object({
     .string()
     .regex(/^[a-z][a-z0-9_-]{0,40}$/)
     .default('careforall'),
+  AUTH_DATABASE_URL: databaseUrl.optional(),
   DONATIONS_DATABASE_URL: databaseUrl.optional(),
   PAYMENTS_DATABASE_URL: databaseUrl.optional(),
   CAMPAIGNS_DATABASE_URL: databaseUrl.optional(),
@@ -114,6 +116,10 @@ const environment = z.object({
     .string()
     .regex(/^[\x21-\x7E]{32,}$/, 'must be at least 32 visible ASCII characters')
     .optional(),
+  /** Private keys are encrypted with it, device tokens are made with it: it stays the same for ever. */
+  AUTH_SECRET: z.string().min(32).optional(),
+  /** Where a service that has no accounts of its own learns the keys of access tokens. */
+  AUTH_JWKS_URL: z.url({ protocol: /^https?$/ }).optional(),
   INSTALLATION_SECRET: z.string().min(32).optional(),
   PLACEMENT: z.enum(['local', 'queues']).default('local'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
@@ -121,6 +127,7 @@ const environment = z.object({
   FAILPOINTS_DIR: z.string().optional(),
   POLICY: policy.prefault('{}'),
   RECONCILIATION: reconciliation.prefault('{}'),
+  AUTH: json.pipe(authSettings).prefault('{}'),
 });
 
 const schemaOf = (isProduction: boolean) =>

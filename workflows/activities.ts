@@ -9,7 +9,7 @@ import type { Queues } from './messages.ts';
 import { isUnknownOutcome } from './outcomes.ts';
 import type { Activities, CampaignActivities, DonationActivities, PaymentActivities } from './ports.ts';
 
-const DATABASE_STEP_LIMIT = '10 seconds';
+const DATABASE_STEP_LIMIT = '10 seconds' as const;
 
 export function activitiesFor(placement: Placement, policy: DonationPolicy, queues: Queues): Activities {
   const retry = {

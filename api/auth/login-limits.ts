@@ -1,0 +1,103 @@
+/**
+ * How many failures are taken before a guess is refused unheard. Per account and address, per address, and per account:
+ * the last one shuts out strangers alone, because whoever knows an address could otherwise keep its owner out.
+ */
+import { createHmac } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import {
+  RateLimiterMemory,
+  RateLimiterRedis,
+  RateLimiterRes,
+  type RateLimiterAbstract,
+} from 'rate-limiter-flexible';
+import type { AuthSettings } from '../../platform/auth-settings.ts';
+import { Problem } from '../http/problem.ts';
+import { deriveKey } from './sealing.ts';
+
+export type Attempt = {
+  readonly email: string;
+  /** The client's address, as the trusted hops say. */
+  readonly address: string;
+  /** Of a device token that counts. */
+  readonly device: string | null;
+};
+
+export type LoginLimits = {
+  /**
+   * Counts an attempt as failed before it is made, so that many at once cannot slip through; `takeBack` is for one that
+   * was none. Rejects with `rate_limited`.
+   */
+  begin(attempt: Attempt): Promise<{ takeBack(): Promise<void> }>;
+};
+
+type LimitSettings = Pick<
+  AuthSettings,
+  | 'failuresWindowSeconds'
+  | 'failuresPerAccountAndAddress'
+  | 'failuresPerAddress'
+  | 'failuresPerAccount'
+  | 'failuresPerDevice'
+>;
+
+/** With Redis all processes count together; while it is away, and without it, each counts for itself. */
+export function createLoginLimits(settings: LimitSettings, secret: string, redis: Redis | null): LoginLimits {
+  const duration = settings.failuresWindowSeconds;
+  const limiter = (name: string, points: number): RateLimiterAbstract => {
+    const memory = new RateLimiterMemory({ keyPrefix: name, points, duration });
+    if (redis === null) return memory;
+    return new RateLimiterRedis({
+      storeClient: redis,
+      keyPrefix: `login:${name}`,
+      points,
+      duration,
+      insuranceLimiter: memory,
+    });
+  };
+  const byDevice = limiter('device', settings.failuresPerDevice);
+  const byPair = limiter('account-and-address', settings.failuresPerAccountAndAddress);
+  const byAddress = limiter('address', settings.failuresPerAddress);
+  const byAccount = limiter('account', settings.failuresPerAccount);
+  // Redis is a cache that others may read: no e-mail or network address stands in it.
+  const key = deriveKey(secret, 'login limits');
+  const named = (...parts: readonly string[]): string =>
+    createHmac('sha256', key).update(parts.join('\0')).digest('base64url');
+
+  return {
+    async begin({ email, address, device }) {
+      // In this order: who is refused for their own failures adds nothing to what counts against the account.
+      const buckets: readonly (readonly [RateLimiterAbstract, string])[] =
+        device === null
+          ? [
+              [byPair, named(email, address)],
+              [byAddress, named(address)],
+              [byAccount, named(email)],
+            ]
+          : [[byDevice, named(email, device)]];
+      for (const [bucket, name] of buckets) await take(bucket, name);
+      return {
+        async takeBack() {
+          for (const [bucket, name] of buckets) await bucket.reward(name);
+        },
+      };
+    },
+  };
+}
+
+/** An attempt that nobody could judge is no failure. */
+export async function judged<T>(attempt: { takeBack(): Promise<void> }, judge: () => Promise<T>): Promise<T> {
+  try {
+    return await judge();
+  } catch (error) {
+    await attempt.takeBack();
+    throw error;
+  }
+}
+
+async function take(bucket: RateLimiterAbstract, name: string): Promise<void> {
+  try {
+    await bucket.consume(name);
+  } catch (refusal) {
+    if (!(refusal instanceof RateLimiterRes)) throw refusal;
+    throw new Problem('rate_limited', { retryAfterSeconds: Math.ceil(refusal.msBeforeNext / 1_000) });
+  }
+}

@@ -1,0 +1,27 @@
+import { randomUUID } from 'node:crypto';
+import type { RequestHandler } from 'express';
+import { parseBody } from '../http/json-body.ts';
+import { Problem } from '../http/problem.ts';
+import { findAccountByEmail, storeRehash } from './accounts.ts';
+import { loginBody } from './bodies.ts';
+import type { AuthDeps } from './deps.ts';
+import { judged } from './login-limits.ts';
+import { beginSession } from './sessions.ts';
+
+/** Does the same work for an account that is not there, so that neither answer nor time tells which ones are. */
+export function login(deps: AuthDeps): RequestHandler {
+  const { pool, passwords, limits, devices } = deps;
+  const nobody = randomUUID();
+  return async (request, response) => {
+    const { email, password, deviceToken } = parseBody(request, loginBody);
+    const account = await findAccountByEmail(pool, email);
+    const device = deviceToken === undefined ? null : devices.deviceOf(deviceToken, account?.id ?? nobody);
+    const attempt = await limits.begin({ email, address: deps.clientAddress(request), device });
+    const matches = await judged(attempt, () => passwords.matches(password, account?.passwordHash ?? null));
+    if (!matches || account === null) throw new Problem('invalid_credentials');
+    await attempt.takeBack();
+    if (passwords.isOutdated(account.passwordHash))
+      await storeRehash(pool, account, await passwords.hash(password));
+    response.json(await beginSession(deps, account));
+  };
+}

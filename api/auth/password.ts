@@ -1,0 +1,34 @@
+import type { RequestHandler } from 'express';
+import { userOf } from '../http/authentication.ts';
+import { parseBody } from '../http/json-body.ts';
+import { Problem } from '../http/problem.ts';
+import { changePassword, findAccount } from './accounts.ts';
+import { passwordBody, refuseFlawed } from './bodies.ts';
+import type { AuthDeps } from './deps.ts';
+import { judged } from './login-limits.ts';
+import { beginSession } from './sessions.ts';
+
+/** A wrong current password is a 400 and no 401: the access token is fine, and no client should throw it away. */
+export function password(deps: AuthDeps): RequestHandler {
+  const { pool, passwords, limits } = deps;
+  return async (request, response) => {
+    const { currentPassword, newPassword } = parseBody(request, passwordBody);
+    const account = await findAccount(pool, userOf(request).id);
+    if (account === null) throw new Problem('unauthorized');
+    refuseFlawed(newPassword, account.email, '/newPassword');
+    const address = deps.clientAddress(request);
+    // A stolen access token is no licence to guess, and its guesses don't count against the owner's next sign-in.
+    const attempt = await limits.begin({ email: account.email, address, device: 'signed in' });
+    const matches = await judged(attempt, () => passwords.matches(currentPassword, account.passwordHash));
+    if (!matches) throw wrongPassword();
+    await attempt.takeBack();
+    const changed = await changePassword(pool, account, await passwords.hash(newPassword));
+    if (changed === null) throw wrongPassword();
+    response.json(await beginSession(deps, changed));
+  };
+}
+
+function wrongPassword(): Problem {
+  const detail = 'is not the password of this account';
+  return new Problem('invalid_body', { errors: [{ pointer: '/currentPassword', detail }] });
+}
