@@ -9,6 +9,7 @@ import { authRouter } from '../../../api/auth/router.ts';
 import { openSigningKeys } from '../../../api/auth/signing-keys.ts';
 import { accessTokens } from '../../../api/http/access-tokens.ts';
 import { closeServer, createApp, listen } from '../../../api/http/app.ts';
+import { clientsBehind } from '../../../api/http/client-address.ts';
 import { createVerificationKeys, type VerificationKeys } from '../../../api/http/verification-keys.ts';
 import type { Role } from '../../../domain/actor.ts';
 import type { AuthSettings } from '../../../platform/auth-settings.ts';
@@ -39,13 +40,19 @@ export async function startAuthGateway(options: {
   /** Instead of the database's own. */
   readonly published?: () => Promise<readonly unknown[]>;
 }): Promise<AuthGateway> {
-  const settings = { ...loadConfig([], {}).AUTH, ...options.settings };
+  const config = loadConfig([], {});
+  const settings = { ...config.AUTH, ...options.settings };
   const pool = createPool({ url: options.url, max: 8, name: 'test-auth' });
   const keys = await openSigningKeys(pool, AUTH_SECRET);
   const published = options.published ?? keys.published;
   const verification = createVerificationKeys({ published, settings, log: silent });
   const app = createApp({
     log: silent,
+    limits: {
+      limits: config.LIMITS,
+      clientOf: clientsBehind(config.TRUSTED_PROXIES),
+      store: null,
+    },
     breakers: [],
     ready: () => Promise.resolve(),
     routers: [
