@@ -12,8 +12,12 @@ import { connectBroker, type Broker } from '../platform/rabbit.ts';
 import { connectRedis } from '../platform/redis.ts';
 import { startTelemetry, type Telemetry } from '../platform/telemetry.ts';
 import { connectTemporal } from '../platform/temporal.ts';
+import { accessTokens } from './http/access-tokens.ts';
 import { closeServer, createApp, listen } from './http/app.ts';
 import { clientsBehind } from './http/client-address.ts';
+import type { Authenticate } from './http/authentication.ts';
+import { jwksAt } from './http/jwks-client.ts';
+import { createVerificationKeys } from './http/verification-keys.ts';
 
 export type ApiProcess<Needed extends keyof Environment = never> = {
   readonly name: string;
@@ -117,4 +121,13 @@ function openRedis({
     it.disconnect(),
   );
   return { redis, breaker: createBreaker('redis', log) };
+}
+
+/** For a process without accounts of its own: it learns the keys of access tokens from the one that has them. */
+export function openAccessTokens({ config, log }: ApiProcess<'AUTH_JWKS_URL'>): Authenticate {
+  const published = jwksAt(config.AUTH_JWKS_URL);
+  const keys = createVerificationKeys({ published, settings: config.AUTH, log });
+  // Nobody waits for them yet; a token that comes first looks by itself.
+  void keys.load();
+  return accessTokens({ keys, settings: config.AUTH });
 }

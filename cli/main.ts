@@ -1,9 +1,12 @@
 /** `npm run careforall -- <command>`: give, give back, find, look at and replay donations, audit and reconcile all of them, see how the system is. */
 import { Command, CommanderError } from 'commander';
+import { loginCommand, logoutCommand, whoamiCommand } from './account/command.ts';
 import { auditCommand } from './audit/command.ts';
 import { doctorCommand } from './doctor/command.ts';
 import { donateCommand } from './donate/command.ts';
 import { findCommand } from './find/command.ts';
+import { keysCommand } from './keys/command.ts';
+import { operatorCommand } from './operator/command.ts';
 import { CommandProblem, EXIT, type ExitCode } from './problem.ts';
 import { reconcileCommand } from './reconcile/command.ts';
 import { reviewCommand } from './reconcile/review.ts';
@@ -35,6 +38,11 @@ for (const command of [
   reviewCommand,
   doctorCommand,
   replayCommand,
+  loginCommand,
+  logoutCommand,
+  whoamiCommand,
+  operatorCommand,
+  keysCommand,
 ])
   program.addCommand(command(end).copyInheritedSettings(program));
 

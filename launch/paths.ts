@@ -9,6 +9,8 @@ export const LOGS = join(STATE, 'logs');
 /** One record per foreign program that runs, so that a start after kill -9 finds what was left behind. */
 export const RUN = join(STATE, 'run');
 export const SECRETS_FILE = join(STATE, 'secrets.json');
+/** Who is signed in on the command line. */
+export const LOGIN_FILE = join(STATE, 'login.json');
 export const ENVIRONMENT_FILE = join(STATE, 'environment.json');
 export const LOCK_FILE = join(STATE, 'launcher.pid');
 export const PROVIDER_LEDGER = join(STATE, 'provider-ledger.jsonl');

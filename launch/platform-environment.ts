@@ -11,7 +11,7 @@ export type PlatformAddresses = {
   readonly stripeApiBase: string;
   readonly stripeSecretKey: string;
   readonly stripeWebhookSecrets: string;
-  readonly operatorToken: string;
+  readonly authSecret: string;
 };
 
 /** The variables that `platform/config.ts` reads; what is undefined is left out. */
@@ -25,7 +25,7 @@ export function platformEnvironment(addresses: PlatformAddresses): Record<string
     STRIPE_API_BASE: addresses.stripeApiBase,
     STRIPE_SECRET_KEY: addresses.stripeSecretKey,
     STRIPE_WEBHOOK_SECRETS: addresses.stripeWebhookSecrets,
-    OPERATOR_TOKEN: addresses.operatorToken,
+    AUTH_SECRET: addresses.authSecret,
   };
   for (const [service, url] of Object.entries(addresses.databaseUrls))
     variables[`${service.toUpperCase()}_DATABASE_URL`] = url;

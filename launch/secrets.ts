@@ -5,8 +5,8 @@ import { z } from 'zod';
 import { ensureDirectory } from './paths.ts';
 
 const schema = z.object({
-  /** Bearer token of the operator routes. */
-  operatorToken: z.string().min(16),
+  /** What the private keys of access tokens are encrypted with. */
+  authSecret: z.string().min(32),
   /** The simulator's API key, in the shape that the provider's library expects. */
   providerSecretKey: z.string().startsWith('sk_test_'),
   webhookSecret: z.string().startsWith('whsec_'),
@@ -37,7 +37,7 @@ export function loadSecrets(file: string, services: readonly string[]): Secrets 
 
 function makeSecrets(services: readonly string[]): Secrets {
   return {
-    operatorToken: random(32),
+    authSecret: random(32),
     providerSecretKey: `sk_test_${random(24)}`,
     webhookSecret: `whsec_${random(24)}`,
     postgresPassword: random(24),

@@ -39,16 +39,17 @@ const CAMPAIGNS = [
 /** Creates the example campaigns when there is none yet; returns an open campaign to try. Safe to run again. */
 export async function seedCampaigns(
   apiUrl: string,
-  operatorToken: string,
+  accessToken: () => Promise<string>,
 ): Promise<{ created: number; open: Campaign | undefined }> {
   const existing = await listCampaigns(apiUrl);
   if (existing.length > 0) return { created: 0, open: existing.find(({ status }) => status === 'open') };
+  const authorization = `Bearer ${await accessToken()}`;
   for (const [index, campaign] of CAMPAIGNS.entries()) {
     const response = await fetch(`${apiUrl}/campaigns`, {
       method: 'POST',
       headers: {
         'content-type': 'application/json',
-        authorization: `Bearer ${operatorToken}`,
+        authorization,
         'idempotency-key': `example-campaign-${index + 1}`,
       },
       body: JSON.stringify({ ...campaign, status: 'open' }),

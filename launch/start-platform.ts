@@ -3,6 +3,7 @@ import { claimDatabases } from './claim.ts';
 import { withoutPassword } from './components/component.ts';
 import { findProvider } from './components/provider.ts';
 import { passedSettings, type LaunchOptions } from './options.ts';
+import { ownAccessToken } from './own-account.ts';
 import { ENVIRONMENT_FILE, PROVIDER_LEDGER, SECRETS_FILE, STATE } from './paths.ts';
 import { platformEnvironment } from './platform-environment.ts';
 import { describeListener, freePort, isPortFree, LOOPBACK } from './ports.ts';
@@ -71,7 +72,7 @@ export async function startPlatform(session: Session, options: LaunchOptions): P
     stripeApiBase: provider.apiBase,
     stripeSecretKey: provider.secretKey,
     stripeWebhookSecrets: provider.webhookSecrets,
-    operatorToken: secrets.operatorToken,
+    authSecret: secrets.authSecret,
   });
   const env = { ...passedSettings(), ...environment, HOST: options.host };
   // Chosen here, so that they stay the same when a process is started again.
@@ -94,7 +95,15 @@ export async function startPlatform(session: Session, options: LaunchOptions): P
     TEMPORAL_UI_URL: temporal.uiUrl,
   });
 
-  const seeded = await seedCampaigns(apiUrl, secrets.operatorToken);
+  const seeded = await seedCampaigns(apiUrl, () =>
+    ownAccessToken({
+      authDatabaseUrl: databases.urls.auth,
+      authSecret: secrets.authSecret,
+      name: 'examples',
+      role: 'organizer',
+      lifetimeSeconds: 60,
+    }),
+  );
   say('');
   say(
     `CareForAll is ready after ${((Date.now() - startedAt) / 1000).toFixed(1)} s${seeded.created === 0 ? '' : `, with ${seeded.created} example campaigns`}.`,
@@ -106,7 +115,7 @@ export async function startPlatform(session: Session, options: LaunchOptions): P
   say(
     `  Data         ${STATE} and the databases ${options.namePrefix}_* at ${withoutPassword(postgres.address)}`,
   );
-  say(`  Operator     token in ${SECRETS_FILE} ("operatorToken")`);
+  say('  Operator     npm run careforall -- operator create --email you@example.org');
   say('');
   if (seeded.open !== undefined) {
     say('Try it; the same line again is the same donation:');

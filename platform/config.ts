@@ -108,7 +108,6 @@ const environment = z.object({
     .pipe(z.array(z.string().refine(isNetwork, 'is no address and no network')))
     .default([]),
   OPS_PORT: port.default(0),
-  OPERATOR_TOKEN: z.string().min(16).optional(),
   /** Where services run apart: the other ones, and what they know each other by. */
   CAMPAIGNS_URL: z.url({ protocol: /^https?$/ }).optional(),
   PAYMENTS_URL: z.url({ protocol: /^https?$/ }).optional(),
@@ -120,6 +119,8 @@ const environment = z.object({
   AUTH_SECRET: z.string().min(32).optional(),
   /** Where a service that has no accounts of its own learns the keys of access tokens. */
   AUTH_JWKS_URL: z.url({ protocol: /^https?$/ }).optional(),
+  /** For the command line: used instead of whoever is signed in there. */
+  CAREFORALL_ACCESS_TOKEN: z.string().min(1).optional(),
   INSTALLATION_SECRET: z.string().min(32).optional(),
   PLACEMENT: z.enum(['local', 'queues']).default('local'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),

@@ -34,26 +34,29 @@ export type RefundApi = {
   find(donationId: string, refundId: string): Promise<Refund | Refusal>;
 };
 
-export function refundApi(base: string, operatorToken: string): RefundApi {
-  const authorization = `Bearer ${operatorToken}`;
+/** `token` is asked for each time: waiting for a refund may take longer than one lasts. */
+export function refundApi(base: string, token: () => Promise<string>): RefundApi {
+  const bearer = async (): Promise<{ authorization: string }> => ({
+    authorization: `Bearer ${await token()}`,
+  });
   return {
     currencyOf: async (donationId) => {
-      const found = await read(`${base}/donations/${donationId}`, donation, { headers: { authorization } });
+      const found = await read(`${base}/donations/${donationId}`, donation, { headers: await bearer() });
       return 'refused' in found ? found : found.currency;
     },
     ask: async (donationId, order, key) => {
       const { answer, headers } = await ask(`${base}/donations/${donationId}/refunds`, refund, {
         method: 'POST',
-        headers: { authorization, 'content-type': 'application/json', 'idempotency-key': key },
+        headers: { ...(await bearer()), 'content-type': 'application/json', 'idempotency-key': key },
         body: JSON.stringify(order),
       });
       if (!('refused' in answer))
         return { ...answer, replayed: headers.get('idempotent-replayed') === 'true' };
       if (answer.status === 401)
-        throw new CommandProblem(`The API does not take OPERATOR_TOKEN: ${answer.detail}`);
+        throw new CommandProblem(`The API does not take this access token: ${answer.detail}`);
       return answer;
     },
-    find: (donationId, refundId) =>
-      read(`${base}/donations/${donationId}/refunds/${refundId}`, refund, { headers: { authorization } }),
+    find: async (donationId, refundId) =>
+      await read(`${base}/donations/${donationId}/refunds/${refundId}`, refund, { headers: await bearer() }),
   };
 }

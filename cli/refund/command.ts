@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Argument, Command } from 'commander';
 import { formatMoney, isCurrencyCode } from '../../domain/money.ts';
 import type { Refusal } from '../api.ts';
+import { accessToken } from '../account/access-token.ts';
 import { apiUrl, loadEnvironment } from '../environment.ts';
 import { positiveInteger, seconds, uuid } from '../options.ts';
 import { CommandProblem, EXIT, type ExitCode } from '../problem.ts';
@@ -35,10 +36,13 @@ export function refundCommand(end: (exitCode: ExitCode) => void): Command {
     .option('--wait', 'follow it to its end; exit 1 unless it succeeded')
     .option('--timeout <seconds>', 'how long to wait', seconds, 60)
     .option('--json', 'print JSON')
-    .addHelpText('after', '\nThe operator’s token is OPERATOR_TOKEN of the environment.')
+    .addHelpText(
+      'after',
+      '\nIt asks as whoever is signed in (`careforall login`), or with CAREFORALL_ACCESS_TOKEN of the environment.',
+    )
     .action(async (donationId: string, options: Options) => {
-      const config = loadEnvironment(['OPERATOR_TOKEN']);
-      const api = refundApi(apiUrl(config), config.OPERATOR_TOKEN);
+      const config = loadEnvironment([]);
+      const api = refundApi(apiUrl(config), () => accessToken(config));
       const key = options.key ?? randomUUID();
       const asked = await askFor(api, donationId, options, key);
       const refund =

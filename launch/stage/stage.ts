@@ -9,6 +9,7 @@ import { SERVICES, type Service } from '../../platform/databases.ts';
 import { createPool } from '../../platform/postgres.ts';
 import { prepareNamespace } from '../components/temporal.ts';
 import { readLaunchOptions } from '../options.ts';
+import { ownAccessToken } from '../own-account.ts';
 import { platformEnvironment, type PlatformAddresses } from '../platform-environment.ts';
 import { freePort, LOOPBACK } from '../ports.ts';
 import { generatePrismaClients, prepareDatabases } from '../prepare.ts';
@@ -24,6 +25,8 @@ import { connectSimulator, type Simulator } from './simulator.ts';
 export type Stage = {
   readonly apiUrls: readonly string[];
   readonly addresses: PlatformAddresses;
+  /** An access token that outlasts the run. */
+  readonly operatorToken: string;
   readonly temporalUiUrl: string | undefined;
   readonly pools: Readonly<Record<Service, Pool>>;
   readonly temporal: Client;
@@ -36,6 +39,7 @@ export type Stage = {
 };
 
 export const WORKER = 'worker';
+const OPERATOR_SECONDS = 86_400;
 
 export type StageOptions = {
   readonly session: Session;
@@ -70,9 +74,17 @@ export async function setTheStage(options: StageOptions): Promise<Stage> {
     `${count(apis, 'API process', 'API processes')}, a worker, a background process, a payment provider`,
     () => startPlatform(processes, addresses, options, apis),
   );
+  const operatorToken = await ownAccessToken({
+    authDatabaseUrl: databaseUrls.auth,
+    authSecret: addresses.authSecret,
+    name: run.kind,
+    role: 'operator',
+    lifetimeSeconds: OPERATOR_SECONDS,
+  });
   return {
     apiUrls,
     addresses,
+    operatorToken,
     temporalUiUrl: servers.temporal.uiUrl,
     pools,
     temporal: new Client({ connection, namespace: run.name }),
@@ -124,7 +136,7 @@ async function chooseAddresses(
     stripeApiBase: `http://${LOOPBACK}:${await freePort()}`,
     stripeSecretKey: `sk_test_${secret()}`,
     stripeWebhookSecrets: `whsec_${secret()}`,
-    operatorToken: secret(),
+    authSecret: secret(),
   };
 }
 

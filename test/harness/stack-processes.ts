@@ -6,6 +6,7 @@ import type { Running } from '../../launch/running.ts';
 /** `api` and `workers` are the one process of all services; the others are their own, where services are apart. */
 export type Role =
   | 'api'
+  | 'auth-api'
   | 'donations-api'
   | 'payments-api'
   | 'campaigns-api'
@@ -18,6 +19,7 @@ export type Role =
 
 const SCRIPTS: Readonly<Record<Role, string>> = {
   api: 'api/main.ts',
+  'auth-api': 'api/auth/main.ts',
   'donations-api': 'api/donations/main.ts',
   'payments-api': 'api/payments/main.ts',
   'campaigns-api': 'api/campaigns/main.ts',

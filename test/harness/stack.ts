@@ -5,6 +5,7 @@ import { Client, Connection } from '@temporalio/client';
 import type { Pool } from 'pg';
 import { prepareNamespace } from '../../launch/components/temporal.ts';
 import { ensureDirectory } from '../../launch/paths.ts';
+import { ownAccessToken } from '../../launch/own-account.ts';
 import { platformEnvironment, type PlatformAddresses } from '../../launch/platform-environment.ts';
 import { LOOPBACK } from '../../launch/ports.ts';
 import { clearRabbitmq, clearRedis } from '../../launch/shared-servers.ts';
@@ -55,6 +56,7 @@ export type Stack = AsyncDisposable & {
   readonly apiUrl: string;
   /** Where each service is reached, past any door. */
   readonly serviceUrls: ApiPlan['serviceUrls'];
+  /** Of an operator's account; longer than any test runs. */
   readonly operatorToken: string;
   readonly webhookSecret: string;
   readonly pools: Readonly<Record<Service, Pool>>;
@@ -97,6 +99,9 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   }
 }
 
+/** No test runs this long. */
+const OPERATOR_SECONDS = 86_400;
+
 const APART = ['donations-worker', 'payments-worker', 'campaigns-worker'] as const;
 
 type Scaffold = {
@@ -127,7 +132,11 @@ async function assemble(
     }),
     prepareNamespace(temporalAddress, prefix),
   ]);
-  const secrets = { key: `sk_test_${random()}`, webhook: `whsec_${random()}`, operatorToken: random() };
+  const secrets = {
+    key: `sk_test_${random()}`,
+    webhook: `whsec_${random()}`,
+    auth: `${random()}${random()}`,
+  };
   const { apis = 2, doorUrl } = options;
   const plan = typeof apis === 'number' ? await planTogether(apis) : await planApart(apis);
   const { serviceUrls } = plan;
@@ -145,7 +154,7 @@ async function assemble(
     stripeApiBase: `http://${LOOPBACK}:${simulatorPort}`,
     stripeSecretKey: secrets.key,
     stripeWebhookSecrets: secrets.webhook,
-    operatorToken: secrets.operatorToken,
+    authSecret: secrets.auth,
   };
   const { links, addresses, webhookUrl, close } = await openLinks(
     options.links ?? [],
@@ -154,6 +163,13 @@ async function assemble(
   );
   cleanups.push(close);
 
+  const operatorToken = await ownAccessToken({
+    authDatabaseUrl: databases.urls.auth,
+    authSecret: secrets.auth,
+    name: 'operator',
+    role: 'operator',
+    lifetimeSeconds: OPERATOR_SECONDS,
+  });
   const failpoints = createFailpoints(join(directory, 'failpoints'));
   const env: Record<string, string> = {
     ...platformEnvironment(addresses),
@@ -212,7 +228,7 @@ async function assemble(
     apiUrls,
     apiUrl: firstApi,
     serviceUrls,
-    operatorToken: secrets.operatorToken,
+    operatorToken,
     webhookSecret: secrets.webhook,
     pools: databases.pools,
     simulator: createSimulatorControl(direct.stripeApiBase),

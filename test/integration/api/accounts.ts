@@ -2,6 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Authenticate } from '../../../api/http/authentication.ts';
 import type { Role, User } from '../../../domain/actor.ts';
+import { authenticate, tokenOf } from './test-keys.ts';
 
 export type Account = {
   readonly user: User;
@@ -19,17 +20,16 @@ export type Accounts = {
 };
 
 export function createAccounts(): Accounts {
-  const users = new Map<string, User>();
+  const expired = new Set<string>();
   const withToken = (user: User): Account => {
-    const token = accessToken();
-    users.set(token, user);
+    const token = tokenOf(user);
     return { user, token, header: ['Authorization', `Bearer ${token}`] };
   };
   return {
-    authenticate: (token) => Promise.resolve(users.get(token) ?? null),
+    authenticate: async (token) => (expired.has(token) ? null : await authenticate(token)),
     add: (role) => withToken({ kind: 'user', id: randomUUID(), role }),
     expire: ({ token }) => {
-      users.delete(token);
+      expired.add(token);
     },
     renew: ({ user }) => withToken(user),
   };

@@ -1,5 +1,5 @@
 /** The API as api/main.ts wires it, in this process and without relays: several of them stand for several processes. */
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
 import { campaignsRouter } from '../../../api/campaigns/router.ts';
@@ -14,7 +14,6 @@ import { createSeenDonations } from '../../../api/donations/seen-donations.ts';
 import { closeServer, createApp, listen } from '../../../api/http/app.ts';
 import type { Authenticate } from '../../../api/http/authentication.ts';
 import { clientsBehind } from '../../../api/http/client-address.ts';
-import { operatorToken } from '../../../api/http/operator.ts';
 import { createClientSecrets } from '../../../api/payments/client-secret.ts';
 import { createInbox } from '../../../api/payments/inbox.ts';
 import { createReconciliationReports } from '../../../api/payments/reconciliation.ts';
@@ -28,8 +27,9 @@ import { createLogger } from '../../../platform/log.ts';
 import { createPool } from '../../../platform/postgres.ts';
 import type { PaymentProvider } from '../../../provider/port.ts';
 import { json, send, type Answer, type Call } from './http-client.ts';
+import { authenticate as testKeys, tokenOf } from './test-keys.ts';
 
-export const OPERATOR_TOKEN = `operator-${randomBytes(12).toString('hex')}`;
+export const OPERATOR_TOKEN = tokenOf({ id: '00000000-0000-8000-8000-000000000001', role: 'operator' });
 export const WEBHOOK_SECRET = 'whsec_first';
 export const NEXT_WEBHOOK_SECRET = 'whsec_second';
 
@@ -47,7 +47,7 @@ export type GatewayOptions = {
   readonly redisTimeoutMs?: number;
   readonly lookup?: CampaignLookup;
   readonly campaignOwnerOf?: CampaignOwnerOf;
-  /** Whose tokens count besides the operator's. */
+  /** Whose tokens count besides those of test-keys.ts. */
   readonly authenticate?: Authenticate;
   /** Whom to ask for client secrets; without, no donor has to act. */
   readonly provider?: Pick<PaymentProvider, 'retrieveClientSecret'>;
@@ -69,13 +69,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const pool = (name: keyof typeof urls): Pool =>
     createPool({ url: urls[name], max: 4, name: `test-${name}`, statementTimeoutMs });
   const pools = { donations: pool('donations'), payments: pool('payments'), campaigns: pool('campaigns') };
+  const authenticate: Authenticate = async (token) =>
+    (await testKeys(token)) ?? (await options.authenticate?.(token)) ?? null;
   let woken = 0;
   const wake = (): void => {
     woken += 1;
   };
-  const operator = operatorToken(OPERATOR_TOKEN);
-  const authenticate: Authenticate = async (token) =>
-    (await operator(token)) ?? (await options.authenticate?.(token)) ?? null;
   const { redisTimeoutMs } = options;
   const redisBreaker = createBreaker(
     'redis',

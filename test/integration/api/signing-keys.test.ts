@@ -29,9 +29,9 @@ beforeEach(() => pool.query('TRUNCATE signing_keys'));
 
 /** A clock of the test's own: seconds that pass when it says so. */
 function verifier(published: () => Promise<readonly unknown[]>): {
-  authenticate: Authenticate;
-  pass(seconds: number): void;
-  looks(): number;
+  readonly authenticate: Authenticate;
+  readonly pass: (seconds: number) => void;
+  readonly looks: () => number;
 } {
   let [seconds, looks] = [0, 0];
   const keys = createVerificationKeys({

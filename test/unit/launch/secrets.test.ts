@@ -38,5 +38,5 @@ test('a file that others could read is closed to them again', () => {
   chmodSync(file, 0o644);
   loadSecrets(file, ['donations']);
   expect(statSync(file).mode & 0o777).toBe(0o600);
-  expect(JSON.parse(readFileSync(file, 'utf8'))).toHaveProperty('operatorToken');
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toHaveProperty('authSecret');
 });

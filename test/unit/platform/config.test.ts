@@ -36,7 +36,9 @@ describe('a variable that is malformed is named', () => {
     ['OPS_PORT', '1e9'],
     ['TRUSTED_PROXIES', '127.0.0.1, s3cret'],
     ['TRUSTED_PROXIES', '0.0.0.0/0'],
-    ['OPERATOR_TOKEN', 's3cret'],
+    ['AUTH_SECRET', 's3cret'],
+    ['AUTH_JWKS_URL', 's3cret'],
+    ['AUTH_DATABASE_URL', 's3cret'],
     ['INSTALLATION_SECRET', 's3cret'],
     ['PLACEMENT', 's3cret'],
     ['LOG_LEVEL', 's3cret'],
@@ -76,7 +78,7 @@ describe('a variable that is missing is named', () => {
   });
 
   test('also when it is there and empty', () => {
-    expect(messageOf({ OPERATOR_TOKEN: '' }, ['OPERATOR_TOKEN'])).toContain('Set OPERATOR_TOKEN');
+    expect(messageOf({ AUTH_SECRET: '' }, ['AUTH_SECRET'])).toContain('Set AUTH_SECRET');
   });
 });
 
