@@ -26,7 +26,8 @@ describe('a slug', () => {
   });
 
   test('of any title is one, and the last choice differs from campaign to campaign', () => {
-    const title = fc.oneof(fc.string({ unit: 'binary', maxLength: 140 }), fc.string({ maxLength: 140 }));
+    const unit = fc.constantFrom(...'aB9 -_.éßΩপা👍\0\uD800');
+    const title = fc.string({ unit, maxLength: 140 });
     fc.assert(
       fc.property(title, (text) => {
         const [one, other] = [slugsFor(text, randomUUID()), slugsFor(text, randomUUID())];
