@@ -100,6 +100,16 @@ export const FAILURES = {
     retryable: true,
   },
   overloaded: { status: 503, title: 'Too busy right now; try again shortly', retryable: true },
+  service_unreachable: {
+    status: 502,
+    title: 'This part of the platform cannot be reached right now',
+    retryable: true,
+  },
+  service_silent: {
+    status: 504,
+    title: 'This part of the platform did not answer in time',
+    retryable: true,
+  },
   rate_limited: { status: 429, title: 'Too many requests; slow down', retryable: true },
   internal: { status: 500, title: 'Something went wrong on our side', retryable: true },
 

@@ -41,6 +41,8 @@ export const DECLINED_CARD = 'pm_card_chargeDeclined';
 const ANSWER_LIMIT_MS = 15_000;
 const RETRY_LIMIT_MS = 60_000;
 const RETRY_PAUSE_MS = 200;
+/** The door's 502 and 504 leave open whether the request was taken: the same key again. */
+const LATER = new Set([502, 503, 504]);
 
 export async function createCampaign(stack: Stack, currency = 'USD'): Promise<string> {
   const answer = await fetch(`${stack.apiUrl}/campaigns`, {
@@ -79,7 +81,7 @@ export async function give(stack: Stack, gift: Gift): Promise<Given> {
     if (!(answer instanceof Error) && answer.status === 202) {
       return { ...gift, id: answer.body.id, donorToken: answer.body.donorToken ?? '' };
     }
-    const mayRetry = answer instanceof Error || answer.status === 503;
+    const mayRetry = answer instanceof Error || LATER.has(answer.status);
     if (!mayRetry || Date.now() > deadline)
       throw new Error(`not accepted: ${answer instanceof Error ? answer.message : JSON.stringify(answer)}`);
     await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));

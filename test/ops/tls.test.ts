@@ -1,0 +1,94 @@
+/** TLS ends at the door, with the certificate that it is given. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { request } from 'node:https';
+import { join } from 'node:path';
+import { connect } from 'node:tls';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ensureDirectory } from '../../launch/paths.ts';
+import { testComponents } from '../harness/components.ts';
+import { startDoor, type Door } from '../harness/nginx.ts';
+import { problem, send } from '../integration/api/http-client.ts';
+import { startListening, type ListeningService } from './listening-service.ts';
+
+let donations: ListeningService;
+let door: Door;
+let certificate: string;
+beforeAll(async () => {
+  const directory = ensureDirectory(join(testComponents().runDirectory, 'certificate'));
+  const [file, keyFile] = [join(directory, 'certificate.pem'), join(directory, 'key.pem')];
+  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', keyFile];
+  execFileSync('openssl', ['req', '-x509', ...key, '-days', '1', ...subject, '-out', file], {
+    stdio: 'pipe',
+  });
+  certificate = readFileSync(file, 'utf8');
+  donations = await startListening('donations');
+  door = await startDoor({
+    directory: testComponents().runDirectory,
+    upstreams: { donations: [donations.address] },
+    certificate: { file, keyFile },
+  });
+});
+afterAll(async () => {
+  await door.stop();
+  await donations[Symbol.asyncDispose]();
+});
+
+function ask(path: string): Promise<{ status: number; text: string }> {
+  return new Promise((resolve, reject) => {
+    const sent = request({ host: 'localhost', port: door.ports.tls, path, ca: certificate, family: 4 });
+    sent.on('error', reject);
+    sent.on('response', (response) => {
+      let text = '';
+      response.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
+    });
+    sent.end();
+  });
+}
+
+test('a request over TLS reaches the service in plain, which is told how it came', async () => {
+  expect(await ask('/donate')).toEqual({ status: 200, text: 'donations' });
+  expect(donations.seen[0]?.headers['x-forwarded-proto']).toBe('https');
+  expect((await ask('/admin/reviews')).status).toBe(404);
+});
+
+test('versions before TLS 1.2 are refused', async () => {
+  const error = await new Promise<Error | null>((resolve) => {
+    const socket = connect({
+      host: '127.0.0.1',
+      port: door.ports.tls,
+      minVersion: 'TLSv1.1',
+      maxVersion: 'TLSv1.1',
+      ciphers: 'DEFAULT@SECLEVEL=0',
+      rejectUnauthorized: false,
+    });
+    socket.on('error', resolve);
+    socket.on('secureConnect', () => resolve(null));
+  });
+  expect(error?.message).toMatch(/protocol version/);
+});
+
+test('HTTP in plain at the port for TLS is told to be no HTTP', async () => {
+  const answer = await send(door.ports.tls, { path: '/donate' });
+  expect([answer.status, problem(answer).code]).toEqual([400, 'malformed_request']);
+});
+
+test('HTTP/2 is spoken to those who can', async () => {
+  const protocol = await new Promise((resolve, reject) => {
+    const socket = connect({
+      host: '127.0.0.1',
+      port: door.ports.tls,
+      ca: certificate,
+      ALPNProtocols: ['h2', 'http/1.1'],
+      servername: 'localhost',
+    });
+    socket.on('error', reject);
+    socket.on('secureConnect', () => {
+      resolve(socket.alpnProtocol);
+      socket.destroy();
+    });
+  });
+  expect(protocol).toBe('h2');
+});
