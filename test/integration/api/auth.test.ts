@@ -1,7 +1,10 @@
-import { randomUUID } from 'node:crypto';
+import { argon2Sync, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createPasswords } from '../../../api/auth/passwords.ts';
+import { eventually } from '../../harness/eventually.ts';
 import { isolatedDatabases } from '../database/isolated-databases.ts';
 import {
+  CHEAP,
   claimsOf,
   newEmail,
   newPerson,
@@ -9,7 +12,7 @@ import {
   startAuthGateway,
   type AuthGateway,
 } from './auth-gateway.ts';
-import { json, problem } from './http-client.ts';
+import { json, problem, type Answer } from './http-client.ts';
 
 const { urls } = isolatedDatabases(['auth']);
 let gateway: AuthGateway;
@@ -164,10 +167,71 @@ describe('signing in', () => {
   });
 });
 
-describe('/auth/me', () => {
-  test('without a token, and with two Authorization headers, is 401', async () => {
-    expect((await gateway.call('GET', '/auth/me')).status).toBe(401);
+describe('hashing', () => {
+  test('at another cost than today’s is made up for at the next sign-in, and ends no session', async () => {
+    const ana = await newPerson(gateway);
+    const stored = async (): Promise<string> => {
+      const { rows } = await gateway.pool.query<{ hash: string }>(
+        'SELECT password_hash AS hash FROM users WHERE email = $1',
+        [ana.email],
+      );
+      return rows[0]?.hash ?? '';
+    };
+    await using dearer = await startAuthGateway({
+      url: urls.auth,
+      passwords: createPasswords({ cost: { memoryKiB: 128, passes: 2, lanes: 1 } }),
+    });
+    expect(await stored()).toContain('$m=64,t=1,p=1$');
+    const wrong = { email: ana.email, password: 'not her password' };
+    expect((await dearer.call('POST', '/auth/login', wrong)).status).toBe(401);
+    expect(await stored()).toContain('$m=64,t=1,p=1$');
+    const { email, password, refreshToken } = ana;
+    expect((await dearer.call('POST', '/auth/login', { email, password })).status).toBe(200);
+    expect(await stored()).toContain('$m=128,t=2,p=1$');
+    expect((await dearer.call('POST', '/auth/refresh', { refreshToken })).status).toBe(200);
+    expect((await gateway.call('POST', '/auth/login', { email, password })).status).toBe(200);
   });
+
+  test('for too many at once is 503 with a Retry-After for the rest, which does not count as a failure', async () => {
+    const ana = await newPerson(gateway);
+    const waiting: (() => void)[] = [];
+    let isHeld = true;
+    const passwords = createPasswords({
+      cost: CHEAP,
+      concurrency: 1,
+      maxWaiting: 2,
+      compute: async (parameters) => {
+        if (isHeld) await new Promise<void>((resolve) => waiting.push(resolve));
+        return argon2Sync('argon2id', parameters);
+      },
+    });
+    const settings = { failuresPerAccountAndAddress: 8 };
+    await using busy = await startAuthGateway({ url: urls.auth, passwords, settings });
+    const { email, password } = ana;
+    const refused: Answer[] = [];
+    const answers = Array.from({ length: 8 }, async () => {
+      const answer = await busy.call('POST', '/auth/login', { email, password });
+      if (answer.status === 503) refused.push(answer);
+      return answer.status;
+    });
+    await eventually('those who have no place are told so', () => expect(refused.length).toBe(5));
+    for (const answer of refused) {
+      expect(problem(answer).code).toBe('overloaded');
+      expect(answer.headers['retry-after']).toBe('3');
+    }
+    isHeld = false;
+    for (const go of waiting) go();
+    expect((await Promise.all(answers)).toSorted((a, b) => a - b)).toEqual([
+      200, 200, 200, 503, 503, 503, 503, 503,
+    ]);
+    const guess = { email, password: 'not her password' };
+    for (let n = 1; n <= 9; n += 1)
+      expect((await busy.call('POST', '/auth/login', guess)).status).toBe(n <= 8 ? 401 : 429);
+  });
+});
+
+test('/auth/me without a token is 401', async () => {
+  expect((await gateway.call('GET', '/auth/me')).status).toBe(401);
 });
 
 describe('the public keys', () => {
