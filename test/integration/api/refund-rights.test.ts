@@ -2,12 +2,19 @@
 import { randomUUID } from 'node:crypto';
 import type { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { campaignsInternalRouter } from '../../../api/campaigns/internal-routes.ts';
+import { findCampaign } from '../../../api/campaigns/store.ts';
+import { closeServer, createApp, listen } from '../../../api/http/app.ts';
+import { clientsBehind } from '../../../api/http/client-address.ts';
+import { createInternalCaller } from '../../../api/http/internal.ts';
+import { askCampaignOwner } from '../../../api/payments/over-http.ts';
 import { refundBody, refundFingerprint } from '../../../api/payments/refund-body.ts';
 import { createRefundStore } from '../../../api/payments/refunds.ts';
+import { loadConfig } from '../../../platform/config.ts';
 import { startProxy, targetOf, through } from '../../harness/proxy.ts';
 import { isolatedDatabases } from '../database/isolated-databases.ts';
 import { createAccounts, type Account } from './accounts.ts';
-import { newKey, startGateway, type Gateway } from './gateway.ts';
+import { newKey, silent, startGateway, type Gateway } from './gateway.ts';
 import { json, problem, type Answer } from './http-client.ts';
 import { accepted, allRefunds, newPayment, refund, refundsOf } from './refunding.ts';
 
@@ -234,6 +241,57 @@ test('a donor may not, whoever’s the donation is: 403, before anything else is
   for (const path of [`/donations/${id}/refunds`, `/donations/${id}/refunds/${randomUUID()}`])
     expect(codeOf(await read(ada, path))).toEqual([403, 'forbidden']);
   expect(await allRefunds(gateway.pools.payments)).toBe(before);
+});
+
+describe('where services run apart', () => {
+  /** Campaigns as payments reaches it: over HTTP, with the installation's internal token. */
+  async function campaignsApart(token: string) {
+    const express = createApp({
+      log: silent,
+      limits: { limits: loadConfig([], {}).LIMITS, clientOf: clientsBehind([]), store: null },
+      routers: [campaignsInternalRouter('internal', (id) => findCampaign(gateway.pools.campaigns, id))],
+      breakers: [],
+      ready: () => Promise.resolve(),
+    });
+    const { server, port } = await listen(express, 0, '127.0.0.1');
+    const owner = askCampaignOwner(createInternalCaller(`http://127.0.0.1:${port}`, token));
+    const payments = await startGateway({
+      urls,
+      authenticate: accounts.authenticate,
+      campaignOwnerOf: owner,
+    });
+    const stop = () => closeServer(server);
+    onTestFinished(async () => {
+      await payments[Symbol.asyncDispose]();
+      await stop();
+    });
+    return { payments, stop };
+  }
+
+  test('the owner is asked for over HTTP; when campaigns is gone, organizers are told to come back', async () => {
+    const { payments, stop } = await campaignsApart('internal');
+    const olga = accounts.add('organizer');
+    const id = await paymentFor(olga);
+    const foreign = [
+      await paymentFor(accounts.add('organizer')),
+      await paymentFor(null),
+      await newPayment(gateway.pools.payments),
+    ];
+    accepted(await ask(olga, id, newKey(), { amount: 1, currency: 'USD' }, payments));
+    for (const other of foreign)
+      expect(codeOf(await ask(olga, other, newKey(), {}, payments))).toEqual([404, 'not_found']);
+    await stop();
+    expect(codeOf(await ask(olga, id, newKey(), {}, payments))).toEqual([503, 'campaigns_unavailable']);
+    expect((await refundsOf(gateway.pools.payments, id)).amounts).toEqual([1]);
+  });
+
+  test('a wrong internal token is no answer: nothing is given back, and nothing said to be missing', async () => {
+    const { payments } = await campaignsApart('wrong');
+    const olga = accounts.add('organizer');
+    const id = await paymentFor(olga);
+    expect(codeOf(await ask(olga, id, newKey(), {}, payments))).toEqual([503, 'campaigns_unavailable']);
+    expect(await written(gateway.pools.payments, id)).toEqual([]);
+  });
 });
 
 describe('while the campaigns service', () => {
