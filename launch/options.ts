@@ -50,8 +50,33 @@ export function readLaunchOptions(environment: Readonly<NodeJS.ProcessEnv> = pro
   };
 }
 
-const PLATFORM_VARIABLES =
-  /^(\w+_DATABASE_URL|POSTGRES_URL|REDIS_URL|RABBITMQ_URL|NAME_PREFIX|TEMPORAL_(ADDRESS|NAMESPACE)|STRIPE_\w+|SIMULATOR_\w+|(OPS_)?PORT|HOST|AUTH(_SECRET|_JWKS_URL)?|CAREFORALL_ACCESS_TOKEN|INTERNAL_TOKEN|(CAMPAIGNS|PAYMENTS)_URL|INSTALLATION_SECRET|FAILPOINTS_DIR|PLACEMENT|POLICY|RECONCILIATION|TRUSTED_PROXIES|LIMITS)$/;
+const PLATFORM_VARIABLES = new RegExp(
+  `^(${[
+    '\\w+_DATABASE_URL',
+    'POSTGRES_URL',
+    'REDIS_URL',
+    'RABBITMQ_URL',
+    'NAME_PREFIX',
+    'TEMPORAL_(ADDRESS|NAMESPACE)',
+    'STRIPE_\\w+',
+    'SIMULATOR_\\w+',
+    '(OPS_)?PORT',
+    'HOST',
+    'AUTH(_SECRET|_JWKS_URL)?',
+    'CAREFORALL_ACCESS_TOKEN',
+    'INTERNAL_TOKEN',
+    '(CAMPAIGNS|PAYMENTS)_URL',
+    'INSTALLATION_SECRET',
+    'FAILPOINTS_DIR',
+    'PLACEMENT',
+    'POLICY',
+    'RECONCILIATION',
+    'TRUSTED_PROXIES',
+    'LIMITS',
+    'NODE_ENV',
+    'ALLOW_TEST_PAYMENTS',
+  ].join('|')})$`,
+);
 
 /** This process's environment without what the platform reads: a child gets exactly what its starter decides. */
 export function neutralEnvironment(
@@ -92,6 +117,8 @@ export function passedSettings(
     'LIMITS',
     'AUTH',
     'TRUSTED_PROXIES',
+    'NODE_ENV',
+    'ALLOW_TEST_PAYMENTS',
     'SIMULATOR_DIALS',
     'SIMULATOR_SEED',
   ]) {

@@ -7,6 +7,7 @@ import { DEFAULT_RECONCILIATION_POLICY as RECONCILIATION } from '../domain/recon
 import { isNetwork } from './addresses.ts';
 import { limitSettings } from './limit-settings.ts';
 import { authSettings } from './auth-settings.ts';
+import { productionProblems } from './production.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const databaseUrl = z.url({ protocol: /^postgres(ql)?$/ });
@@ -99,6 +100,8 @@ const environment = z.object({
   STRIPE_API_BASE: z.url().default('https://api.stripe.com'),
   STRIPE_SECRET_KEY: z.string().min(1).optional(),
   STRIPE_WEBHOOK_SECRETS: list.pipe(z.array(z.string()).min(1)).optional(),
+  /** In production, a provider or a key that takes no money. Elsewhere both are as good as any. */
+  ALLOW_TEST_PAYMENTS: z.enum(['0', '1']).default('0'),
   HOST: z.string().default('127.0.0.1'),
   PORT: port.default(8080),
   /** Where the API is reached, for those who call it: the gateway's address, or `HOST:PORT` when unset. */
@@ -149,11 +152,14 @@ export function loadConfig<Needed extends keyof Environment = never>(
   const given = Object.fromEntries(
     Object.entries(source).filter(([, value]) => value !== undefined && value !== ''),
   );
-  const parsed = schemaOf(given['NODE_ENV'] === 'production').safeParse(given);
+  const isProduction = given['NODE_ENV'] === 'production';
+  const parsed = schemaOf(isProduction).safeParse(given);
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
     throw new ConfigError(`The environment is not usable: ${problems.join('; ')}`);
   }
+  const problems = isProduction ? productionProblems(given) : [];
+  if (problems.length > 0) throw new ConfigError(`Not in production: ${problems.join('; ')}`);
   const missing = needed.filter((name) => parsed.data[name] === undefined);
   if (missing.length > 0) {
     throw new ConfigError(
