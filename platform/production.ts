@@ -2,7 +2,6 @@
 
 /** Every variable that is a secret, and from how many characters on nobody can guess one. Of a list, each of them. */
 export const SECRETS: Readonly<Record<string, number>> = {
-  OPERATOR_TOKEN: 32,
   INTERNAL_TOKEN: 32,
   AUTH_SECRET: 32,
   INSTALLATION_SECRET: 32,

@@ -23,7 +23,7 @@ export const ANYBODY = null;
 export const authenticate: Authenticate = (token) =>
   Promise.resolve([ADA, BOB, DORA, OPERATOR].find((it) => it.token === token)?.user ?? null);
 
-export function as(who: Person | null): Headers {
+function as(who: Person | null): Headers {
   return who === null ? [] : [['Authorization', `Bearer ${who.token}`]];
 }
 

@@ -17,7 +17,6 @@ const GOOD: Readonly<Record<string, string>> = {
   RABBITMQ_URL: `amqp://platform:${random()}@queue.internal:5672`,
   STRIPE_SECRET_KEY: `sk_live_${random()}`,
   STRIPE_WEBHOOK_SECRETS: `whsec_${random()}, whsec_${random()}`,
-  OPERATOR_TOKEN: random(),
   INTERNAL_TOKEN: random(),
   AUTH_SECRET: randomBytes(32).toString('base64'),
   INSTALLATION_SECRET: random(),
@@ -77,8 +76,11 @@ describe('production refuses a secret that somebody could guess, by its name and
   });
 
   test('all of them at once', () => {
-    const message = refusalOf({ OPERATOR_TOKEN: 'change-me-change-me', AUTH_SECRET: 'a'.repeat(40) });
-    expect(message).toContain('OPERATOR_TOKEN');
+    const message = refusalOf({
+      INTERNAL_TOKEN: 'change-me-change-me-change-me-change-me',
+      AUTH_SECRET: 'a'.repeat(40),
+    });
+    expect(message).toContain('INTERNAL_TOKEN');
     expect(message).toContain('AUTH_SECRET');
   });
 });
@@ -114,7 +116,7 @@ test('elsewhere all of that is as good as any', () => {
     NODE_ENV: 'development',
     STRIPE_API_BASE: 'http://127.0.0.1:9',
     STRIPE_SECRET_KEY: 'sk_test_x',
-    OPERATOR_TOKEN: 'change-me-change-me',
+    INTERNAL_TOKEN: 'change-me-change-me-change-me-change-me',
     RABBITMQ_URL: 'amqp://guest:guest@127.0.0.1',
     FAILPOINTS_DIR: '/failpoints',
   };
@@ -127,14 +129,14 @@ test.each(['api/main.ts', 'workers/all-in-one.ts', 'workers/background.ts'])(
     const root = join(import.meta.dirname, '..', '..', '..');
     const child = spawn(process.execPath, [script], {
       cwd: root,
-      env: { ...GOOD, OPERATOR_TOKEN: 'change-me-change-me-change-me-change-me' },
+      env: { ...GOOD, INTERNAL_TOKEN: 'change-me-change-me-change-me-change-me' },
     });
     let output = '';
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
     const [exitCode] = (await once(child, 'close')) as [number | null];
     expect(exitCode).toBe(1);
-    expect(output).toContain('Not in production: OPERATOR_TOKEN: looks like an example');
+    expect(output).toContain('Not in production: INTERNAL_TOKEN: looks like an example');
     expect(output).not.toContain('change-me');
   },
   60_000,
