@@ -92,7 +92,7 @@ test('a system that refunded, was disputed and paid fees has no discrepancy, and
 
   const story = (await careforall(['watch', donationId])).stdout;
   for (const part of [
-    /payment +refund \S+ of 700 asked for by operator, the provider’s re_/,
+    /payment +refund \S+ of 700 asked for by operator:[0-9a-f-]{36}, the provider’s re_/,
     /command +refund delivered/,
     /aftercare +signal work/,
     /provider +refund 1 answered: yes succeeded/,
