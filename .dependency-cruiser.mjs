@@ -9,7 +9,7 @@ const ROOTS = [
   '^api/(?:auth|campaigns|donations|payments)/main[.]ts$',
   '^test/bench/(?:bench|bare-server|echo-server|noop-worker)[.]ts$',
   '^workers/(?:all-in-one|background|campaigns|donations|payments)[.]ts$',
-  '^launch/(?:start|test|reset|demo|tool|soak|bench|verify|folder-graph)[.](?:ts|mjs)$',
+  '^launch/(?:start|test|reset|demo|tool|soak|bench|verify|folder-graph|api-document)[.](?:ts|mjs)$',
 ];
 
 /** @param {string} name an npm package */

@@ -18,6 +18,7 @@ import { clientsBehind } from './http/client-address.ts';
 import type { Authenticate } from './http/authentication.ts';
 import { jwksAt } from './http/jwks-client.ts';
 import { createVerificationKeys } from './http/verification-keys.ts';
+import { SERVICES } from './services.ts';
 
 export type ApiProcess<Needed extends keyof Environment = never> = {
   readonly name: string;
@@ -74,6 +75,7 @@ export async function runApi<Needed extends keyof Environment>(
       ready: async () => {
         await Promise.all(parts.pools.map((pool) => pool.query('SELECT 1')));
       },
+      describes: SERVICES,
       routers,
     });
     const { server, port } = await listen(app, config.PORT, config.HOST);

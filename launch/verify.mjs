@@ -24,6 +24,7 @@ const STEPS = [
   { name: 'lint', command: ['oxlint', '--format=unix'] },
   { name: 'boundaries', command: ['depcruise', '.'] },
   { name: 'folder graph', command: ['node', 'launch/folder-graph.mjs', '--check'] },
+  { name: 'API description', command: ['node', 'launch/api-document.ts', '--check'] },
   { name: 'types in the workflow sandbox', command: ['node', TSC, '-p', 'tsconfig.workflows.json'] },
   { name: 'format', command: ['oxfmt', '--list-different'] },
 ];

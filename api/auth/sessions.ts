@@ -1,21 +1,15 @@
 /** What a client holds after it has shown who it is: a short access token and the refresh token for the next one. */
+import type { z } from 'zod';
 import type { Role } from '../../domain/actor.ts';
 import { Problem } from '../http/problem.ts';
 import { signAccessToken } from './access-token.ts';
 import type { Account } from './accounts.ts';
+import type { sessionAnswer, tokenPairAnswer, userAnswer } from './answers.ts';
 import type { AuthDeps } from './deps.ts';
 import { beginFamily, rotate, type RefreshToken } from './refresh-tokens.ts';
 
-export type TokenPair = {
-  readonly accessToken: string;
-  readonly tokenType: 'Bearer';
-  /** Seconds, as in RFC 6749. */
-  readonly expiresIn: number;
-  readonly refreshToken: string;
-  readonly refreshExpiresIn: number;
-};
-
-export type Session = TokenPair & { readonly user: UserJson; readonly deviceToken: string };
+type TokenPair = z.infer<typeof tokenPairAnswer>;
+type Session = z.infer<typeof sessionAnswer>;
 
 type SessionDeps = Pick<AuthDeps, 'pool' | 'keys' | 'devices' | 'settings'>;
 
@@ -49,14 +43,6 @@ async function pairOf(
   };
 }
 
-export type UserJson = {
-  readonly id: string;
-  readonly email: string;
-  readonly name: string | null;
-  readonly role: Role;
-  readonly createdAt: string;
-};
-
-export function userJson({ id, email, name, role, createdAt }: Account): UserJson {
+export function userJson({ id, email, name, role, createdAt }: Account): z.infer<typeof userAnswer> {
   return { id, email, name, role, createdAt: createdAt.toISOString() };
 }

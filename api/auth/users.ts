@@ -8,6 +8,7 @@ import { userOf } from '../http/authentication.ts';
 import { parseBody } from '../http/json-body.ts';
 import { Problem } from '../http/problem.ts';
 import { changeRole, findAccountByEmail } from './accounts.ts';
+import type { usersAnswer } from './answers.ts';
 import { roleBody } from './bodies.ts';
 import type { AuthDeps } from './deps.ts';
 import { userJson } from './sessions.ts';
@@ -17,7 +18,11 @@ export function findUsers({ pool }: AuthDeps): RequestHandler {
     const email = z.email().safeParse(request.query['email']);
     if (!email.success) throw new Problem('invalid_parameter', { detail: 'email must be an e-mail address' });
     const account = await findAccountByEmail(pool, normalisedEmail(email.data));
-    response.json({ data: account === null ? [] : [userJson(account)], nextCursor: null });
+    const answer: z.infer<typeof usersAnswer> = {
+      data: account === null ? [] : [userJson(account)],
+      nextCursor: null,
+    };
+    response.json(answer);
   };
 }
 

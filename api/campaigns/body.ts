@@ -11,8 +11,8 @@ import {
   MIN_SLUG_LENGTH,
 } from '../../domain/limits.ts';
 import { hasPassed } from '../../domain/campaign.ts';
-import { isCurrencyCode, type CurrencyCode } from '../../domain/money.ts';
 import { isSlug } from '../../domain/slug.ts';
+import { currencyCode } from '../http/openapi/fields.ts';
 import { Problem } from '../http/problem.ts';
 
 const NOT_A_URL = 'is not an https:// address without user and password';
@@ -51,7 +51,8 @@ const fields = {
     .refine(
       isSlug,
       `is not ${MIN_SLUG_LENGTH} to ${MAX_SLUG_LENGTH} of a-z, 0-9 and single hyphens between them`,
-    ),
+    )
+    .meta({ minLength: MIN_SLUG_LENGTH, maxLength: MAX_SLUG_LENGTH, pattern: '^[a-z0-9]+(?:-[a-z0-9]+)*$' }),
   coverUrl: coverUrl.nullable(),
   goal: goal.nullable(),
   deadline: deadline.nullable(),
@@ -64,7 +65,7 @@ export const newCampaign = z.strictObject({
   /** Without one it comes from the title. */
   slug: fields.slug.nullable().default(null),
   coverUrl: fields.coverUrl.default(null),
-  currency: z.custom<CurrencyCode>(isCurrencyCode, 'is not a currency that is taken'),
+  currency: currencyCode,
   goal: fields.goal.default(null),
   deadline: fields.deadline.default(null),
   status: z.enum(['draft', 'open']).default('open'),

@@ -1,9 +1,11 @@
 /** A campaign as a row, as JSON, and as what others are told of it. */
 import type { ClientBase, Pool } from 'pg';
+import type { z } from 'zod';
 import { mayManage, type CampaignStatus } from '../../domain/campaign.ts';
 import type { Actor } from '../../domain/actor.ts';
 import type { CurrencyCode } from '../../domain/money.ts';
 import { insertOutboxEvents } from '../../events/outbox.ts';
+import type { campaignAnswer, campaignSummaryAnswer } from './answers.ts';
 
 /** Of a list: the story is left out. */
 export type CampaignSummary = {
@@ -63,7 +65,7 @@ export async function announce(client: ClientBase, campaigns: readonly CampaignS
   );
 }
 
-export function summaryToJson(campaign: CampaignSummary) {
+export function summaryToJson(campaign: CampaignSummary): z.infer<typeof campaignSummaryAnswer> {
   const { id, slug, title, description, coverUrl, currency, goal, deadline, status, version } = campaign;
   return {
     id,
@@ -82,6 +84,6 @@ export function summaryToJson(campaign: CampaignSummary) {
   };
 }
 
-export function toJson(campaign: Campaign) {
+export function toJson(campaign: Campaign): z.infer<typeof campaignAnswer> {
   return { ...summaryToJson(campaign), story: campaign.story };
 }

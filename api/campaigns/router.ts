@@ -1,5 +1,6 @@
 import { Router, type Request, type Response } from 'express';
 import type { Pool } from 'pg';
+import type { z } from 'zod';
 import { MAX_CAMPAIGN_BODY_BYTES } from '../../domain/limits.ts';
 import { actorOf, signedIn, userOf, type Authenticate } from '../http/authentication.ts';
 import { etagOf, expectedVersion, isKnownToReader } from '../http/etag.ts';
@@ -7,6 +8,7 @@ import { offeredIdempotencyKey } from '../http/idempotency-key.ts';
 import { jsonBodyOf, parseBody } from '../http/json-body.ts';
 import { pageOf, pageSize, readCursor } from '../http/pages.ts';
 import { methodNotAllowed, Problem } from '../http/problem.ts';
+import type { campaignsAnswer } from './answers.ts';
 import { campaignChanges, newCampaign } from './body.ts';
 import { campaignId } from './campaign-id.ts';
 import { maySee, summaryToJson, toJson, type Campaign } from './campaign.ts';
@@ -43,7 +45,8 @@ function addListRoutes(router: Router, { pool, authenticate, outboxWritten }: Ca
     const filter = { status: readStatus(status), search: readSearch(q), manager };
     const rows = await listCampaigns(pool, filter, size, readCursor(cursor));
     if (own) response.set('Cache-Control', 'private, no-store');
-    response.json(pageOf(rows, size, summaryToJson));
+    const answer: z.infer<typeof campaignsAnswer> = pageOf(rows, size, summaryToJson);
+    response.json(answer);
   });
 
   router.post(

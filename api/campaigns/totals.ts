@@ -1,9 +1,11 @@
 /** What a campaign has raised, from the one row that every counted donation keeps up. */
 import type { Router } from 'express';
 import type { Pool } from 'pg';
+import type { z } from 'zod';
 import type { CurrencyCode } from '../../domain/money.ts';
 import { etagOf, isKnownToReader } from '../http/etag.ts';
 import { methodNotAllowed, Problem } from '../http/problem.ts';
+import type { totalsAnswer } from './answers.ts';
 import { campaignId } from './campaign-id.ts';
 
 type CampaignTotals = {
@@ -44,7 +46,8 @@ async function readTotals(pool: Pool, id: string): Promise<CampaignTotals | null
   return rows[0] ?? null;
 }
 
-function toJson({ campaignId: id, currency, goal, disputeLost, version, asOf, ...totals }: CampaignTotals) {
+function toJson(all: CampaignTotals): z.infer<typeof totalsAnswer> {
+  const { campaignId: id, currency, goal, disputeLost, version, asOf, ...totals } = all;
   const { totalPledged, totalCaptured, totalRefunded, donationCount } = totals;
   return {
     campaignId: id,

@@ -3,21 +3,17 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { canonicalJson } from '../../domain/canonical.ts';
 import {
-  MAX_AMOUNT_MINOR,
   MAX_EMAIL_LENGTH,
   MAX_MESSAGE_LENGTH,
   MAX_NAME_LENGTH,
   MAX_PAYMENT_METHOD_LENGTH,
 } from '../../domain/limits.ts';
-import { isCurrencyCode, type CurrencyCode } from '../../domain/money.ts';
+import { amountMinor, currencyCode } from '../http/openapi/fields.ts';
 
 export const donateBody = z.strictObject({
   campaignId: z.uuid().toLowerCase(),
-  amount: z
-    .int('is not an integer of minor units, written without fraction or exponent')
-    .min(1, 'is less than one minor unit')
-    .max(MAX_AMOUNT_MINOR, `is more than ${MAX_AMOUNT_MINOR} minor units`),
-  currency: z.custom<CurrencyCode>(isCurrencyCode, 'is not a currency that is taken'),
+  amount: amountMinor,
+  currency: currencyCode,
   paymentMethod: z
     .string()
     .max(MAX_PAYMENT_METHOD_LENGTH)

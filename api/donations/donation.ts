@@ -1,7 +1,9 @@
 /** A donation as its donor sees it: the request, and how far it has come. */
+import type { z } from 'zod';
 import { POSSIBLE_DUPLICATE_SECONDS } from '../../domain/limits.ts';
 import type { CurrencyCode } from '../../domain/money.ts';
 import type { PaymentStatus } from '../../domain/payment.ts';
+import type { donationAnswer } from './answers.ts';
 
 export type Donation = {
   readonly id: string;
@@ -28,7 +30,7 @@ export const DONATION = `
        AND (e.created_at, e.id) < (p.created_at, p.id) AND e.status NOT IN ('FAILED', 'EXPIRED')
      ORDER BY e.created_at, e.id LIMIT 1) AS "possibleDuplicateOf"`;
 
-export function toJson(donation: Donation) {
+export function toJson(donation: Donation): z.infer<typeof donationAnswer> {
   const { id, status, campaignId, amount, currency, version, createdAt, failureCode } = donation;
   const { possibleDuplicateOf } = donation;
   const failure = failureCode === null ? {} : { failure: { code: failureCode } };

@@ -1,11 +1,13 @@
 /** What an account has given, newest first. */
 import type { Request, Router } from 'express';
 import type { Pool } from 'pg';
+import type { z } from 'zod';
 import { scopeOf } from '../../domain/actor.ts';
 import { RANK, type PaymentStatus } from '../../domain/payment.ts';
 import { signedIn, userOf, type Authenticate } from '../http/authentication.ts';
 import { cursorTime, pageOf, pageSize, readCursor, type Cursor } from '../http/pages.ts';
 import { methodNotAllowed, Problem } from '../http/problem.ts';
+import type { donationsAnswer } from './answers.ts';
 import { DONATION, toJson, type Donation } from './donation.ts';
 import type { Scope } from './identity.ts';
 
@@ -49,7 +51,8 @@ export function addHistoryRoutes(
     const limit = pageSize(request.query['limit']);
     const wanted = { limit, after: readCursor(request.query['cursor']), status: wantedStatus(request) };
     const rows = await history.of(scopeOf(userOf(request)), wanted);
-    response.set('Cache-Control', 'no-store').json(pageOf(rows, limit, toJson));
+    const answer: z.infer<typeof donationsAnswer> = pageOf(rows, limit, toJson);
+    response.set('Cache-Control', 'no-store').json(answer);
   });
   router.all('/me/donations', methodNotAllowed('GET'));
 }

@@ -1,4 +1,5 @@
 import { Router, type Request, type Response } from 'express';
+import type { z } from 'zod';
 import { GUEST, scopeOf, type Actor } from '../../domain/actor.ts';
 import { hasPassed } from '../../domain/campaign.ts';
 import { isUuid } from '../../domain/ids.ts';
@@ -12,6 +13,7 @@ import { preferredWaitSeconds } from '../http/prefer.ts';
 import { methodNotAllowed, Problem } from '../http/problem.ts';
 import { answerStreamHead, openEventStream } from '../http/sse.ts';
 import type { Client, ClientOf } from '../http/client-address.ts';
+import type { acceptedDonationAnswer, readDonationAnswer } from './answers.ts';
 import type { CampaignSnapshots } from './campaign-snapshots.ts';
 import { toJson, type Donation } from './donation.ts';
 import type { CardTesting } from './card-testing.ts';
@@ -76,9 +78,11 @@ export function donationsRouter(deps: DonationsDeps): Router {
     // Whoever has the secret can complete the payment: it is the donor's alone.
     const waiting = reader === 'donor' && donation.status === 'INITIATED';
     const clientSecret = waiting ? await deps.clientSecretOf(donation.id) : null;
-    response
-      .set('Cache-Control', 'no-store')
-      .json({ ...toJson(donation), ...(clientSecret === null ? {} : { clientSecret }) });
+    const answer: z.infer<typeof readDonationAnswer> = {
+      ...toJson(donation),
+      ...(clientSecret === null ? {} : { clientSecret }),
+    };
+    response.set('Cache-Control', 'no-store').json(answer);
   });
   router.all('/donations/:id', methodNotAllowed('GET'));
 
@@ -252,11 +256,15 @@ function sendDonation(response: Response, { created, donation }: Accepted, ident
   if (!created) response.set('Idempotent-Replayed', 'true');
   // 201 is only for those who asked to wait, declines included; everybody else gets the same class of code each time.
   const decided = response.hasHeader('Preference-Applied') && isDecided(donation);
+  const answer: z.infer<typeof acceptedDonationAnswer> = {
+    ...toJson(donation),
+    ...tokenOf(donation, identity),
+  };
   response
     .status(decided ? 201 : 202)
     .location(`/donations/${donation.id}`)
     .set({ 'Retry-After': String(RETRY_AFTER_SECONDS), 'Cache-Control': 'no-store' })
-    .json({ ...toJson(donation), ...tokenOf(donation, identity) });
+    .json(answer);
 }
 
 /** Only guests need one: an account has its access token. */

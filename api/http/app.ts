@@ -3,8 +3,13 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { context, propagation, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api';
 import express, { type Express, type RequestHandler, type Router } from 'express';
+import type { z } from 'zod';
 import { statesOf, type Breaker } from '../../platform/breaker.ts';
 import type { Logger } from '../../platform/log.ts';
+import { describeApi } from './openapi/document.ts';
+import type { alive, ready as readyAnswer } from './openapi/operations.ts';
+import { descriptionRouter } from './openapi/routes.ts';
+import type { ServiceDescription } from './openapi/service.ts';
 import { rateLimits, type RateLimitOptions } from './rate-limits.ts';
 import { answerUnreadable } from './unreadable.ts';
 import { methodNotAllowed, notFound, problemHandler, sendProblem, Problem } from './problem.ts';
@@ -12,6 +17,8 @@ import { methodNotAllowed, notFound, problemHandler, sendProblem, Problem } from
 export type AppOptions = {
   readonly log: Logger;
   readonly routers: readonly Router[];
+  /** What `/openapi.json` and `/docs` show: behind a door, the services of other processes as well. */
+  readonly describes: readonly ServiceDescription[];
   readonly limits: RateLimitOptions;
   /** Rejects while the process cannot do its work. */
   readonly ready: () => Promise<void>;
@@ -19,7 +26,7 @@ export type AppOptions = {
   readonly breakers: readonly Breaker[];
 };
 
-export function createApp({ log, routers, limits, ready, breakers }: AppOptions): Express {
+export function createApp({ log, routers, describes, limits, ready, breakers }: AppOptions): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -29,18 +36,24 @@ export function createApp({ log, routers, limits, ready, breakers }: AppOptions)
 
   app.get('/livez', (request, response) => {
     const verbose = request.query['verbose'] !== undefined;
-    response.json({ status: 'ok', ...(verbose ? { breakers: statesOf(breakers) } : {}) });
+    const answer: z.infer<typeof alive> = {
+      status: 'ok',
+      ...(verbose ? { breakers: statesOf(breakers) } : {}),
+    };
+    response.json(answer);
   });
   app.get('/readyz', async (_request, response) => {
     try {
       await ready();
-      response.json({ status: 'ready' });
+      const answer: z.infer<typeof readyAnswer> = { status: 'ready' };
+      response.json(answer);
     } catch (err) {
       log.warn({ err }, 'not ready');
       sendProblem(response, new Problem('database_unavailable'));
     }
   });
   app.all(['/livez', '/readyz'], methodNotAllowed('GET'));
+  app.use(descriptionRouter(describeApi(describes)));
   for (const router of routers) app.use(router);
   app.use(notFound);
   app.use(problemHandler(log));

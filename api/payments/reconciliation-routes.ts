@@ -1,7 +1,14 @@
 import type { Router } from 'express';
+import type { z } from 'zod';
 import { signedIn, type Authenticate } from '../http/authentication.ts';
 import { methodNotAllowed, Problem } from '../http/problem.ts';
-import { reportCsv, type ReconciliationReports } from './reconciliation.ts';
+import type { reconciliationAnswer, reviewAnswer, reviewsAnswer } from './answers.ts';
+import {
+  reportCsv,
+  type ReconciliationReport,
+  type ReconciliationReports,
+  type Review,
+} from './reconciliation.ts';
 
 export function addReconciliationRoutes(
   router: Router,
@@ -15,12 +22,46 @@ export function addReconciliationRoutes(
     response.set({ 'Cache-Control': 'no-store', Vary: 'Accept' });
     if (request.accepts(['application/json', 'text/csv']) === 'text/csv')
       response.type('text/csv').attachment(`reconciliation-${report.run.id}.csv`).send(reportCsv(report));
-    else response.json(report);
+    else response.json(reportToJson(report));
   });
   router.all('/admin/reconciliation', methodNotAllowed('GET'));
 
   router.get('/admin/reviews', operator, async (_request, response) => {
-    response.set('Cache-Control', 'no-store').json({ data: await reports.reviews(), nextCursor: null });
+    const answer: z.infer<typeof reviewsAnswer> = {
+      data: (await reports.reviews()).map(reviewToJson),
+      nextCursor: null,
+    };
+    response.set('Cache-Control', 'no-store').json(answer);
   });
   router.all('/admin/reviews', methodNotAllowed('GET'));
+}
+
+function reportToJson({
+  schema,
+  run,
+  classes,
+  findings,
+  reviews,
+}: ReconciliationReport): z.infer<typeof reconciliationAnswer> {
+  const { from, startedAt, finishedAt, ...rest } = run;
+  return {
+    schema,
+    run: {
+      ...rest,
+      from: from.toISOString(),
+      startedAt: startedAt.toISOString(),
+      finishedAt: finishedAt?.toISOString() ?? null,
+    },
+    classes,
+    findings: findings.map(({ foundAt, repairedAt, ...finding }) => ({
+      ...finding,
+      foundAt: foundAt.toISOString(),
+      repairedAt: repairedAt?.toISOString() ?? null,
+    })),
+    reviews: reviews.map(reviewToJson),
+  };
+}
+
+function reviewToJson({ firstSeenAt, lastSeenAt, ...review }: Review): z.infer<typeof reviewAnswer> {
+  return { ...review, firstSeenAt: firstSeenAt.toISOString(), lastSeenAt: lastSeenAt.toISOString() };
 }

@@ -2,18 +2,14 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { canonicalJson } from '../../domain/canonical.ts';
-import { MAX_AMOUNT_MINOR, MAX_MESSAGE_LENGTH } from '../../domain/limits.ts';
-import { isCurrencyCode, type CurrencyCode } from '../../domain/money.ts';
+import { MAX_MESSAGE_LENGTH } from '../../domain/limits.ts';
+import { amountMinor, currencyCode } from '../http/openapi/fields.ts';
 
 /** Without an amount, all that is left of the donation. */
 export const refundBody = z
   .strictObject({
-    amount: z
-      .int('is not an integer of minor units, written without fraction or exponent')
-      .min(1, 'is less than one minor unit')
-      .max(MAX_AMOUNT_MINOR, `is more than ${MAX_AMOUNT_MINOR} minor units`)
-      .optional(),
-    currency: z.custom<CurrencyCode>(isCurrencyCode, 'is not a currency that is taken').optional(),
+    amount: amountMinor.optional(),
+    currency: currencyCode.optional(),
     reason: z.string().trim().min(1).max(MAX_MESSAGE_LENGTH).optional(),
   })
   .refine((body) => body.amount === undefined || body.currency !== undefined, {

@@ -1,11 +1,13 @@
 /** Refunds over HTTP: an operator or an organizer asks, the database decides, aftercare makes them. */
 import type { Request, Router } from 'express';
+import type { z } from 'zod';
 import { scopeOf } from '../../domain/actor.ts';
 import { isUuid } from '../../domain/ids.ts';
 import { requiredIdempotencyKey } from '../http/idempotency-key.ts';
 import { jsonBody, parseBody } from '../http/json-body.ts';
 import { signedIn, userOf, type Authenticate } from '../http/authentication.ts';
 import { methodNotAllowed, Problem } from '../http/problem.ts';
+import type { refundAnswer, refundsAnswer } from './answers.ts';
 import { refundBody, refundFingerprint } from './refund-body.ts';
 import { checkRefundRights, type RefundRights } from './refund-rights.ts';
 import type { Refund, RefundStore } from './refunds.ts';
@@ -49,7 +51,8 @@ export function addRefundRoutes(router: Router, deps: RefundRoutes): void {
 
   router.get('/donations/:id/refunds', staff, async (request, response) => {
     const found = await listed(deps, request);
-    response.set('Cache-Control', 'no-store').json({ data: found.map(toJson), nextCursor: null });
+    const answer: z.infer<typeof refundsAnswer> = { data: found.map(toJson), nextCursor: null };
+    response.set('Cache-Control', 'no-store').json(answer);
   });
   router.all('/donations/:id/refunds', methodNotAllowed('GET', 'POST'));
 
@@ -78,7 +81,7 @@ function uuidOf(request: Request, name: 'id' | 'refundId'): string {
   return id;
 }
 
-function toJson(refund: Refund) {
+function toJson(refund: Refund): z.infer<typeof refundAnswer> {
   const { id, donationId, amount, currency, status, reason, failureCode, requestedBy, createdAt } = refund;
   return {
     id,

@@ -4,6 +4,7 @@ import type { Pool } from 'pg';
 import { lockPayment } from '../../activities/payments/book/payment.ts';
 import { requestRefund } from '../../activities/payments/book/refund-requests.ts';
 import type { FailureCode } from '../../domain/failures.ts';
+import type { CurrencyCode } from '../../domain/money.ts';
 import { refundableMinor, type RefundStatus } from '../../domain/payment.ts';
 import { isUniqueViolation } from '../../platform/database-errors.ts';
 import { transaction } from '../../platform/postgres.ts';
@@ -12,7 +13,7 @@ export type Refund = {
   readonly id: string;
   readonly donationId: string;
   readonly amount: number;
-  readonly currency: string;
+  readonly currency: CurrencyCode;
   readonly status: RefundStatus;
   readonly reason: string | null;
   readonly failureCode: string | null;

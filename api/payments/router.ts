@@ -1,9 +1,11 @@
 import { raw, Router } from 'express';
+import type { z } from 'zod';
 import { MAX_WEBHOOK_BYTES } from '../../domain/limits.ts';
 import type { Logger } from '../../platform/log.ts';
 import { verifyWebhook } from '../../provider/stripe/webhook.ts';
 import type { Authenticate } from '../http/authentication.ts';
 import { methodNotAllowed, Problem } from '../http/problem.ts';
+import type { receivedAnswer } from './answers.ts';
 import type { Inbox } from './inbox.ts';
 import { addReconciliationRoutes } from './reconciliation-routes.ts';
 import type { ReconciliationReports } from './reconciliation.ts';
@@ -41,7 +43,8 @@ export function paymentsRouter(deps: PaymentsDeps): Router {
         throw new Problem('invalid_signature');
       }
       await inbox.store(verified.event, body.toString('utf8'));
-      response.status(200).json({ received: true });
+      const answer: z.infer<typeof receivedAnswer> = { received: true };
+      response.status(200).json(answer);
     },
   );
   router.all('/webhooks/stripe', methodNotAllowed('POST'));

@@ -1,5 +1,6 @@
 /** The auth service as api/main.ts wires it, in this process: several of them stand for several processes. */
 import { randomBytes, randomUUID } from 'node:crypto';
+import type { Express } from 'express';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
 import { createDeviceTokens } from '../../../api/auth/device-tokens.ts';
@@ -11,11 +12,13 @@ import { accessTokens } from '../../../api/http/access-tokens.ts';
 import { closeServer, createApp, listen } from '../../../api/http/app.ts';
 import { clientsBehind } from '../../../api/http/client-address.ts';
 import { createVerificationKeys, type VerificationKeys } from '../../../api/http/verification-keys.ts';
+import { SERVICES } from '../../../api/services.ts';
 import type { Role } from '../../../domain/actor.ts';
 import type { AuthSettings } from '../../../platform/auth-settings.ts';
 import { loadConfig } from '../../../platform/config.ts';
 import { createLogger } from '../../../platform/log.ts';
 import { createPool } from '../../../platform/postgres.ts';
+import { conforms } from '../../harness/api-document.ts';
 import { json, send, type Answer } from './http-client.ts';
 
 export const AUTH_SECRET = 'a secret of the tests, long enough for the platform';
@@ -24,6 +27,7 @@ export const CHEAP = { memoryKiB: 64, passes: 1, lanes: 1 } as const;
 const silent = createLogger('test', 'silent');
 
 export type AuthGateway = AsyncDisposable & {
+  readonly app: Express;
   readonly port: number;
   readonly pool: Pool;
   readonly settings: AuthSettings;
@@ -55,6 +59,7 @@ export async function startAuthGateway(options: {
     },
     breakers: [],
     ready: () => Promise.resolve(),
+    describes: SERVICES,
     routers: [
       authRouter({
         pool,
@@ -71,12 +76,13 @@ export async function startAuthGateway(options: {
   });
   const { server, port } = await listen(app, 0, '127.0.0.1');
   return {
+    app,
     port,
     pool,
     settings,
     verification,
-    call: (method, path, body, token, from = 'nowhere') =>
-      send(port, {
+    call: async (method, path, body, token, from = 'nowhere') => {
+      const answer = await send(port, {
         method,
         path,
         headers: [
@@ -85,7 +91,10 @@ export async function startAuthGateway(options: {
           ...(token === undefined ? [] : [['Authorization', `Bearer ${token}`] as const]),
         ],
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      }),
+      });
+      conforms(method, path, answer);
+      return answer;
+    },
     async [Symbol.asyncDispose]() {
       await closeServer(server);
       await pool.end();

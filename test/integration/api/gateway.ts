@@ -1,5 +1,6 @@
 /** The API as api/main.ts wires it, in this process and without relays: several of them stand for several processes. */
 import { randomUUID } from 'node:crypto';
+import type { Express } from 'express';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
 import { campaignsRouter } from '../../../api/campaigns/router.ts';
@@ -20,12 +21,14 @@ import { createReconciliationReports } from '../../../api/payments/reconciliatio
 import type { CampaignOwnerOf } from '../../../api/payments/refund-rights.ts';
 import { createRefundStore } from '../../../api/payments/refunds.ts';
 import { paymentsRouter } from '../../../api/payments/router.ts';
+import { SERVICES } from '../../../api/services.ts';
 import { createBreaker } from '../../../platform/breaker.ts';
 import { loadConfig } from '../../../platform/config.ts';
 import { createFailpoint } from '../../../platform/failpoint.ts';
 import { createLogger } from '../../../platform/log.ts';
 import { createPool } from '../../../platform/postgres.ts';
 import type { PaymentProvider } from '../../../provider/port.ts';
+import { conforms } from '../../harness/api-document.ts';
 import { json, send, type Answer, type Call } from './http-client.ts';
 import { authenticate as testKeys, tokenOf } from './test-keys.ts';
 
@@ -57,8 +60,10 @@ export type GatewayOptions = {
 };
 
 export type Gateway = AsyncDisposable & {
+  readonly app: Express;
   readonly port: number;
   readonly pools: { readonly donations: Pool; readonly payments: Pool; readonly campaigns: Pool };
+  /** Whatever is asked: an answer that the API description does not allow fails the test. */
   send(call: Call): Promise<Answer>;
   /** How often rows were announced to the relay. */
   woken(): number;
@@ -95,6 +100,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     ready: async () => {
       await Promise.all(Object.values(pools).map((it) => it.query('SELECT 1')));
     },
+    describes: SERVICES,
     routers: [
       donationsRouter({
         requests: createRequestStore(pools.donations, failpoint, { stored: wake, commanded: wake }),
@@ -127,9 +133,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const { server, port } = await listen(app, 0, '127.0.0.1');
   return {
+    app,
     port,
     pools,
-    send: (call) => send(port, call),
+    send: async (call) => {
+      const answer = await send(port, call);
+      conforms(call.method ?? 'GET', call.path, answer);
+      return answer;
+    },
     woken: () => woken,
     async [Symbol.asyncDispose]() {
       await closeServer(server);

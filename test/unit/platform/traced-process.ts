@@ -24,6 +24,7 @@ router.post('/donate', async (_request, response) => {
 const app = createApp({
   log: createLogger('http', 'silent'),
   routers: [router],
+  describes: [],
   limits: { limits: loadConfig([], {}).LIMITS, clientOf: clientsBehind([]), store: null },
   ready: () => Promise.resolve(),
   breakers: [],
