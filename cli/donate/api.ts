@@ -1,26 +1,17 @@
 /** The public API as a donor's program uses it. */
-import { z } from 'zod';
-import { RANK, type PaymentStatus } from '../../domain/payment.ts';
-import { ask, read, type Refusal } from '../api.ts';
+import type { z } from 'zod';
+import { campaignAnswer, campaignsAnswer } from '../../api/campaigns/answers.ts';
+import { acceptedDonationAnswer, readDonationAnswer } from '../../api/donations/answers.ts';
+import type { CurrencyCode } from '../../domain/money.ts';
+import { answered, apiClient, notOurs, type Refusal } from '../api.ts';
 import { CommandProblem } from '../problem.ts';
 
-const statuses = Object.keys(RANK) as [PaymentStatus, ...PaymentStatus[]];
-const campaign = z.object({ id: z.string(), title: z.string(), currency: z.string(), status: z.string() });
-const campaigns = z.object({ data: z.array(campaign), nextCursor: z.string().nullable() });
-const donation = z.object({
-  id: z.string(),
-  status: z.enum(statuses),
-  campaignId: z.string(),
-  amount: z.number(),
-  currency: z.string(),
-  version: z.number(),
-  createdAt: z.string(),
-  failure: z.object({ code: z.string() }).optional(),
-});
-const accepted = donation.extend({ donorToken: z.string() });
-export type Campaign = z.infer<typeof campaign>;
-export type Donation = z.infer<typeof donation>;
-export type Accepted = z.infer<typeof accepted> & { readonly replayed: boolean };
+export type Campaign = Pick<z.infer<typeof campaignAnswer>, 'id' | 'title' | 'currency' | 'status'>;
+export type Donation = z.infer<typeof readDonationAnswer>;
+export type Accepted = z.infer<typeof acceptedDonationAnswer> & {
+  readonly donorToken: string;
+  readonly replayed: boolean;
+};
 export type Order = {
   readonly campaignId: string;
   readonly amount: number;
@@ -37,33 +28,41 @@ export type DonorApi = {
 };
 
 export function donorApi(base: string): DonorApi {
+  const api = apiClient(base);
   return {
-    findCampaign: (id) => read(`${base}/campaigns/${id}`, campaign),
+    findCampaign: async (id) =>
+      (await answered(api.GET('/campaigns/{id}', { params: { path: { id } } }), campaignAnswer)).answer,
     firstOpenCampaign: async () => {
       let cursor: string | null = null;
       do {
-        const page: z.infer<typeof campaigns> | Refusal = await read(
-          `${base}/campaigns?limit=100${cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`}`,
-          campaigns,
-        );
-        if ('refused' in page) throw new CommandProblem(`Campaigns cannot be listed: ${page.detail}`);
-        const open = page.data.find(({ status }) => status === 'open');
+        const query: { limit: number; cursor?: string } = {
+          limit: 100,
+          ...(cursor === null ? {} : { cursor }),
+        };
+        const { answer } = await answered(api.GET('/campaigns', { params: { query } }), campaignsAnswer);
+        if ('refused' in answer) throw new CommandProblem(`Campaigns cannot be listed: ${answer.detail}`);
+        const open = answer.data.find(({ status }) => status === 'open');
         if (open !== undefined) return open;
-        cursor = page.nextCursor;
+        cursor = answer.nextCursor;
       } while (cursor !== null);
       return null;
     },
     donate: async (order, key) => {
-      const { answer, headers } = await ask(`${base}/donate`, accepted, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', 'idempotency-key': key },
-        body: JSON.stringify(order),
-      });
-      return 'refused' in answer
-        ? answer
-        : { ...answer, replayed: headers.get('idempotent-replayed') === 'true' };
+      // A currency that is none is for the API to refuse, in its own words.
+      const body = { ...order, currency: order.currency as CurrencyCode };
+      const params = { header: { 'Idempotency-Key': key } };
+      const { answer, headers } = await answered(
+        api.POST('/donate', { params, body }),
+        acceptedDonationAnswer,
+      );
+      if ('refused' in answer) return answer;
+      const { donorToken } = answer;
+      if (donorToken === undefined) throw notOurs(`${base}/donate`, 'a guest gets no donorToken');
+      return { ...answer, donorToken, replayed: headers.get('idempotent-replayed') === 'true' };
     },
-    donation: (id, token) =>
-      read(`${base}/donations/${id}`, donation, { headers: { authorization: `Bearer ${token}` } }),
+    donation: async (id, token) => {
+      const init = { params: { path: { id } }, headers: { authorization: `Bearer ${token}` } };
+      return (await answered(api.GET('/donations/{id}', init), readDonationAnswer)).answer;
+    },
   };
 }
