@@ -71,6 +71,7 @@ export async function runApi<Needed extends keyof Environment>(
         clientOf: clientsBehind(config.TRUSTED_PROXIES),
         store: parts.redis,
       },
+      corsOrigins: config.CORS_ORIGINS,
       breakers: [...parts.breakers, ...(parts.redis === null ? [] : [parts.redis.breaker])],
       ready: async () => {
         await Promise.all(parts.pools.map((pool) => pool.query('SELECT 1')));

@@ -83,6 +83,11 @@ const list = z.string().transform((text) =>
     .filter((entry) => entry !== ''),
 );
 
+/** No `*` and no `null`, which is what a sandboxed page of anybody says it is. */
+function isOrigin(text: string): boolean {
+  return /^https?:[^*]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text;
+}
+
 const environment = z.object({
   NAME_PREFIX: z
     .string()
@@ -109,6 +114,10 @@ const environment = z.object({
   /** Addresses and networks of the proxies in front of the API: whose word on where a request comes from counts. */
   TRUSTED_PROXIES: list
     .pipe(z.array(z.string().refine(isNetwork, 'is no address and no network')))
+    .default([]),
+  /** Of the pages in browsers that may use the API, as `https://give.example.org`. */
+  CORS_ORIGINS: list
+    .pipe(z.array(z.string().refine(isOrigin, 'is no origin, as browsers write it')))
     .default([]),
   OPS_PORT: port.default(0),
   /** Where services run apart: the other ones, and what they know each other by. */

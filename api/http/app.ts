@@ -10,7 +10,9 @@ import { describeApi } from './openapi/document.ts';
 import type { alive, ready as readyAnswer } from './openapi/operations.ts';
 import { descriptionRouter } from './openapi/routes.ts';
 import type { ServiceDescription } from './openapi/service.ts';
+import { crossOrigin } from './cors.ts';
 import { rateLimits, type RateLimitOptions } from './rate-limits.ts';
+import { securityHeaders } from './security-headers.ts';
 import { answerUnreadable } from './unreadable.ts';
 import { methodNotAllowed, notFound, problemHandler, sendProblem, Problem } from './problem.ts';
 
@@ -20,19 +22,29 @@ export type AppOptions = {
   /** What `/openapi.json` and `/docs` show: behind a door, the services of other processes as well. */
   readonly describes: readonly ServiceDescription[];
   readonly limits: RateLimitOptions;
+  /** Of the pages that may use the API. Default: none. */
+  readonly corsOrigins?: readonly string[];
   /** Rejects while the process cannot do its work. */
   readonly ready: () => Promise<void>;
   /** Shown by `/livez?verbose`; none of them makes the process less alive or ready. */
   readonly breakers: readonly Breaker[];
 };
 
-export function createApp({ log, routers, describes, limits, ready, breakers }: AppOptions): Express {
+export function createApp({
+  log,
+  routers,
+  describes,
+  limits,
+  corsOrigins,
+  ready,
+  breakers,
+}: AppOptions): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', 'simple');
   app.use(tracing);
-  app.use(rateLimits(limits));
+  app.use(securityHeaders, crossOrigin(corsOrigins ?? []), rateLimits(limits));
 
   app.get('/livez', (request, response) => {
     const verbose = request.query['verbose'] !== undefined;

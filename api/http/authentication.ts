@@ -29,6 +29,8 @@ export function userOf(request: Request): User {
 
 /** A token that does not count must never turn a person into a guest: who retries a donation as a guest pays twice. */
 export async function actorOf(request: Request, authenticate: Authenticate): Promise<Actor> {
+  // Whoever asks this answers one thing to one person: no cache may give it to another.
+  request.res?.vary('Authorization');
   if (request.headersDistinct['authorization'] === undefined) return GUEST;
   const token = bearerToken(request);
   const user = token === null ? null : await authenticate(token);

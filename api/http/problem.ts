@@ -67,6 +67,9 @@ export function methodNotAllowed(...methods: readonly string[]): RequestHandler 
   return (request, response) => {
     response.setHeader('Allow', allowed);
     if (request.method === 'OPTIONS') {
+      // A preflight of a page that may ask (see cors.ts).
+      if (response.hasHeader('Access-Control-Allow-Headers'))
+        response.setHeader('Access-Control-Allow-Methods', allowed);
       response.status(204).end();
       return;
     }

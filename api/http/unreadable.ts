@@ -3,6 +3,7 @@ import { STATUS_CODES, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { FAILURES, type FailureCode } from '../../domain/failures.ts';
 import { Problem, problemDocument, problemHeaders } from './problem.ts';
+import { SECURITY_HEADERS } from './security-headers.ts';
 
 /** By the code of Node's error; whatever else the parser says is a request that is no HTTP. */
 const CODES: Readonly<Record<string, FailureCode>> = {
@@ -51,7 +52,12 @@ export function answerUnreadable(server: Server): void {
 /** The connection is good for nothing more. */
 function headersOf(problem: Problem): Readonly<Record<string, string>> {
   const length = Buffer.byteLength(problemDocument(problem));
-  return { ...problemHeaders(problem), 'Content-Length': String(length), Connection: 'close' };
+  return {
+    ...SECURITY_HEADERS,
+    ...problemHeaders(problem),
+    'Content-Length': String(length),
+    Connection: 'close',
+  };
 }
 
 function wholeAnswer(problem: Problem): string {

@@ -55,8 +55,8 @@ export type GatewayOptions = {
   /** Whom to ask for client secrets; without, no donor has to act. */
   readonly provider?: Pick<PaymentProvider, 'retrieveClientSecret'>;
   readonly statementTimeoutMs?: number;
-  /** Variables of the environment that say who is limited, and how. */
-  readonly env?: Readonly<Partial<Record<'LIMITS' | 'TRUSTED_PROXIES', string>>>;
+  /** Variables of the environment that say who may ask, and how much. */
+  readonly env?: Readonly<Partial<Record<'LIMITS' | 'TRUSTED_PROXIES' | 'CORS_ORIGINS', string>>>;
 };
 
 export type Gateway = AsyncDisposable & {
@@ -96,6 +96,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       clientOf,
       store: redis === null ? null : { redis, breaker: redisBreaker },
     },
+    corsOrigins: config.CORS_ORIGINS,
     breakers: [],
     ready: async () => {
       await Promise.all(Object.values(pools).map((it) => it.query('SELECT 1')));

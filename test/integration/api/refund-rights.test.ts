@@ -247,6 +247,7 @@ describe('where services run apart', () => {
   /** Campaigns as payments reaches it: over HTTP, with the installation's internal token. */
   async function campaignsApart(token: string) {
     const express = createApp({
+      describes: [],
       log: silent,
       limits: { limits: loadConfig([], {}).LIMITS, clientOf: clientsBehind([]), store: null },
       routers: [campaignsInternalRouter('internal', (id) => findCampaign(gateway.pools.campaigns, id))],
