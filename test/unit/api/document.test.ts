@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { describe, expect, it } from 'vitest';
 import { FAILURES, isFailureCode } from '../../../domain/failures.ts';
 import { describeApi } from '../../../api/http/openapi/document.ts';
 import { SERVICES } from '../../../api/services.ts';
+import { ROOT } from '../../../launch/paths.ts';
 import {
   apiDocument,
   DOCUMENT_FILE,
@@ -18,7 +20,7 @@ import {
 const all = [...operations];
 
 describe('the API description', () => {
-  it('is valid OpenAPI 3.1 by a linter’s strict rules', async () => {
+  it('is valid OpenAPI 3.1 by a linter’s strict rules', { timeout: 60_000 }, async () => {
     const config = await createConfig({
       extends: ['recommended-strict'],
       // What a request may meet whatever it asks for is in `default`.
@@ -82,6 +84,25 @@ describe('the API description', () => {
         expect.objectContaining({ name: 'Idempotency-Key', in: 'header', required: true }),
       );
     }
+  });
+
+  it('has what the guide to it names: operations, problems, headers and the problem document', () => {
+    const guide = readFileSync(join(ROOT, 'docs', 'api', 'README.md'), 'utf8');
+    const named = [...guide.matchAll(/`((?:GET|POST|PATCH|PUT) [/][^ `]*)`/g)].map(([, name = '']) => name);
+    expect(named.length).toBeGreaterThan(8);
+    for (const name of named) expect(operations.has(name), name).toBe(true);
+    const codes = [...guide.matchAll(/`([a-z]+(?:_[a-z]+)+)`/g)].map(([, code = '']) => code);
+    for (const code of codes) expect(Object.keys(apiDocument['x-problems'])).toContain(code);
+    const described = new Set([
+      ...Object.keys(apiDocument.components['headers'] ?? {}),
+      ...all.flatMap(([, { parameters = [] }]) =>
+        parameters.map((parameter) => resolved<Parameter>(parameter).name),
+      ),
+    ]);
+    for (const [, header = ''] of guide.matchAll(/`((?:[A-Z][A-Za-z]+-)+[A-Za-z]+)(?:: [^`]*)?`/g))
+      expect(described.has(header), header).toBe(true);
+    const [, document = ''] = /```json\n(.*?)```/s.exec(guide) ?? [];
+    expect(misfits({ $ref: '#/components/schemas/Problem' }, JSON.parse(document))).toEqual([]);
   });
 
   it('can be made of one service alone, and of none that describes another’s path again', () => {
