@@ -133,6 +133,8 @@ const environment = z.object({
   AUTH_JWKS_URL: z.url({ protocol: /^https?$/ }).optional(),
   /** For the command line: used instead of whoever is signed in there. */
   CAREFORALL_ACCESS_TOKEN: z.string().min(1).optional(),
+  /** Where the command line keeps who is signed in; `.careforall/login.json` unless told. */
+  CAREFORALL_LOGIN_FILE: z.string().min(1).optional(),
   INSTALLATION_SECRET: z.string().min(32).optional(),
   PLACEMENT: z.enum(['local', 'queues']).default('local'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),

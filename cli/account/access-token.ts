@@ -3,7 +3,7 @@ import type { Environment } from '../../platform/config.ts';
 import { apiUrl } from '../environment.ts';
 import { CommandProblem } from '../problem.ts';
 import { loginOf, renew } from './api.ts';
-import { changeLogin, findLogin, type Login } from './credentials.ts';
+import { loginStore, type Login } from './credentials.ts';
 
 /** It has to reach the API and be checked there before it ends. */
 const RENEW_BEFORE_MS = 30_000;
@@ -12,14 +12,15 @@ const RENEW_BEFORE_MS = 30_000;
 export async function accessToken(config: Environment): Promise<string> {
   if (config.CAREFORALL_ACCESS_TOKEN !== undefined) return config.CAREFORALL_ACCESS_TOKEN;
   const url = apiUrl(config);
-  const login = findLogin(url);
+  const store = loginStore(config);
+  const login = store.find();
   if (login !== null && isFresh(login)) return login.accessToken;
   if (login === null)
     throw new CommandProblem(
       `Nobody is signed in at ${url}: type \`${LOGIN} you@example.org\` (without an operator yet: \`${CREATE} you@example.org\`).`,
     );
   // A refresh token works once, so two commands must not both use it: the second one finds what the first one got.
-  const renewed = await changeLogin(url, async (now) => {
+  const renewed = await store.change(async (now) => {
     if (now === null || isFresh(now)) return now;
     const answer = await renew(url, now.refreshToken);
     if (!('refused' in answer)) return loginOf(now.email, answer);

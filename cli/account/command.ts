@@ -4,7 +4,7 @@ import { CommandProblem, EXIT, type ExitCode } from '../problem.ts';
 import { printable } from '../text.ts';
 import { accessToken } from './access-token.ts';
 import { loginOf, signIn, signOut, whoAmI } from './api.ts';
-import { changeLogin, deviceTokenOf } from './credentials.ts';
+import { loginStore } from './credentials.ts';
 import { passwordFromStdin, typedPassword } from './password.ts';
 
 type LoginOptions = { email: string; passwordStdin?: true };
@@ -15,12 +15,13 @@ export function loginCommand(end: (exitCode: ExitCode) => void): Command {
     .requiredOption('--email <address>', 'of your account')
     .option('--password-stdin', 'read the password from standard input instead of asking for it')
     .action(async ({ email, passwordStdin }: LoginOptions) => {
-      const url = apiUrl(loadEnvironment([]));
+      const config = loadEnvironment([]);
+      const [url, store] = [apiUrl(config), loginStore(config)];
       const password =
         passwordStdin === true ? await passwordFromStdin() : await typedPassword(`Password of ${email}: `);
       if (password === null)
         throw new CommandProblem('No password: type it, or pipe it in with --password-stdin.');
-      const deviceToken = deviceTokenOf(url, email);
+      const deviceToken = store.deviceTokenOf(email);
       const answer = await signIn(url, {
         email,
         password,
@@ -28,7 +29,7 @@ export function loginCommand(end: (exitCode: ExitCode) => void): Command {
       });
       if ('refused' in answer) throw new CommandProblem(`Not signed in: ${answer.detail}`);
       const { user } = answer;
-      await changeLogin(url, () => Promise.resolve(loginOf(user.email, answer)), answer.deviceToken);
+      await store.change(() => Promise.resolve(loginOf(user.email, answer)), answer.deviceToken);
       console.log(`Signed in at ${url} as ${user.email} (${user.role}).`);
       end(EXIT.ok);
     });
@@ -36,9 +37,10 @@ export function loginCommand(end: (exitCode: ExitCode) => void): Command {
 
 export function logoutCommand(end: (exitCode: ExitCode) => void): Command {
   return new Command('logout').description('end the session of this machine').action(async () => {
-    const url = apiUrl(loadEnvironment([]));
+    const config = loadEnvironment([]);
+    const url = apiUrl(config);
     let who: string | undefined;
-    await changeLogin(url, async (login) => {
+    await loginStore(config).change(async (login) => {
       if (login !== null) await signOut(url, login.refreshToken);
       who = login?.email;
       return null;

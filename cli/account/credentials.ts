@@ -4,6 +4,8 @@ import { dirname } from 'node:path';
 import { z } from 'zod';
 import { ensureDirectory, LOGIN_FILE } from '../../launch/paths.ts';
 import { writePrivately } from '../../launch/secrets.ts';
+import type { Environment } from '../../platform/config.ts';
+import { apiUrl } from '../environment.ts';
 import { CommandProblem } from '../problem.ts';
 import { exclusively } from './exclusively.ts';
 
@@ -23,46 +25,52 @@ const file = z.object({
 });
 type Credentials = z.infer<typeof file>;
 
-export function findLogin(apiUrl: string): Login | null {
-  return read().logins[apiUrl] ?? null;
+export type LoginStore = {
+  find(): Login | null;
+  deviceTokenOf(email: string): string | undefined;
+  /** Keeps what `change` makes of the login, null for none, while no other command changes it; returns that. */
+  change(make: (before: Login | null) => Promise<Login | null>, deviceToken?: string): Promise<Login | null>;
+};
+
+/** What is known of the API that the commands ask. */
+export function loginStore(config: Environment): LoginStore {
+  const path = config.CAREFORALL_LOGIN_FILE ?? LOGIN_FILE;
+  const url = apiUrl(config);
+  const find = (): Login | null => read(path).logins[url] ?? null;
+  return {
+    find,
+    deviceTokenOf: (email) => read(path).devices[nameOf(url, email)],
+    async change(make, deviceToken) {
+      ensureDirectory(dirname(path));
+      return await exclusively(`${path}.lock`, async () => {
+        const after = await make(find());
+        const { logins, devices } = read(path);
+        const others = Object.fromEntries(Object.entries(logins).filter(([of]) => of !== url));
+        const isKnown = after !== null && deviceToken !== undefined;
+        writePrivately(path, {
+          logins: after === null ? others : { ...others, [url]: after },
+          devices: isKnown ? { ...devices, [nameOf(url, after.email)]: deviceToken } : devices,
+        } satisfies Credentials);
+        return after;
+      });
+    },
+  };
 }
 
-export function deviceTokenOf(apiUrl: string, email: string): string | undefined {
-  return read().devices[`${apiUrl} ${email.toLowerCase()}`];
+function nameOf(url: string, email: string): string {
+  return `${url} ${email.toLowerCase()}`;
 }
 
-/** What `change` makes of the login, null for none; no other command changes it meanwhile. Returns the result. */
-export async function changeLogin(
-  apiUrl: string,
-  change: (before: Login | null) => Promise<Login | null>,
-  deviceToken?: string,
-): Promise<Login | null> {
-  ensureDirectory(dirname(LOGIN_FILE));
-  return await exclusively(`${LOGIN_FILE}.lock`, async () => {
-    const after = await change(findLogin(apiUrl));
-    const { logins, devices } = read();
-    const others = Object.fromEntries(Object.entries(logins).filter(([url]) => url !== apiUrl));
-    const email = after?.email.toLowerCase() ?? '';
-    writePrivately(LOGIN_FILE, {
-      logins: after === null ? others : { ...others, [apiUrl]: after },
-      devices: deviceToken === undefined ? devices : { ...devices, [`${apiUrl} ${email}`]: deviceToken },
-    } satisfies Credentials);
-    return after;
-  });
-}
-
-function read(): Credentials {
+function read(path: string): Credentials {
   let text: string;
   try {
-    text = readFileSync(LOGIN_FILE, 'utf8');
+    text = readFileSync(path, 'utf8');
   } catch {
     return { logins: {}, devices: {} };
   }
   try {
     return file.parse(JSON.parse(text));
   } catch (cause) {
-    throw new CommandProblem(`${LOGIN_FILE} is not as it was written: remove it and sign in again`, 2, {
-      cause,
-    });
+    throw new CommandProblem(`${path} is not as it was written: remove it and sign in again`, 2, { cause });
   }
 }

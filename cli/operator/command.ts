@@ -9,7 +9,7 @@ import { MAX_EMAIL_LENGTH } from '../../domain/limits.ts';
 import type { Config } from '../../platform/config.ts';
 import { createPool } from '../../platform/postgres.ts';
 import { loginOf } from '../account/api.ts';
-import { changeLogin } from '../account/credentials.ts';
+import { loginStore } from '../account/credentials.ts';
 import { passwordFromStdin, typedPassword } from '../account/password.ts';
 import { apiUrl, loadEnvironment } from '../environment.ts';
 import { CommandProblem, EXIT, reaching, type ExitCode } from '../problem.ts';
@@ -82,7 +82,7 @@ async function signInAs(
     },
     account,
   );
-  const url = apiUrl(config);
-  await changeLogin(url, () => Promise.resolve(loginOf(account.email, session)), session.deviceToken);
-  console.log(`Signed in at ${url}.`);
+  const { deviceToken } = session;
+  await loginStore(config).change(() => Promise.resolve(loginOf(account.email, session)), deviceToken);
+  console.log(`Signed in at ${apiUrl(config)}.`);
 }

@@ -65,10 +65,10 @@ test('what cannot be asked for ends with 1, and a token that the API does not ta
   const donationId = await give();
   const currency = await refund('refund', donationId, '--amount', '100', '--currency', 'EUR');
   expect(currency).toMatchObject({ code: 1, answer: { failure: 'currency_mismatch' } });
-  const stranger = await careforall(['refund', donationId], { OPERATOR_TOKEN: 'of-somebody-else-entirely' });
+  const stranger = await careforall(['refund', donationId], { CAREFORALL_ACCESS_TOKEN: 'of.somebody.else' });
   expect(stranger.code).toBe(2);
   expect(stranger.stdout).toBe('');
-  expect(stranger.stderr).toMatch(/^careforall: The API does not take OPERATOR_TOKEN: .+\n$/);
+  expect(stranger.stderr).toMatch(/^careforall: The API does not take this access token: .+\n$/);
 });
 
 test('a system that refunded, was disputed and paid fees has no discrepancy, and tells the story', async () => {
@@ -141,7 +141,7 @@ function careforall(
     execFile(
       process.execPath,
       [join(ROOT, 'cli', 'main.ts'), ...args],
-      { env: { ...stack.environment, ...env } },
+      { env: { ...stack.environment, CAREFORALL_ACCESS_TOKEN: stack.operatorToken, ...env } },
       (error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
     );
   });
