@@ -8,7 +8,8 @@ const ROOTS = [
   '^(?:api|cli|provider/simulator)/main[.]ts$',
   '^api/(?:auth|campaigns|donations|payments)/main[.]ts$',
   '^test/bench/(?:bench|bare-server|echo-server|noop-worker)[.]ts$',
-  '^workers/(?:all-in-one|background|campaigns|donations|payments)[.]ts$',
+  '^workers/(?:all-in-one|background|bundle|campaigns|donations|payments)[.]ts$',
+  '^prisma/(?:generate|migrate)[.]ts$',
   '^launch/(?:start|test|reset|demo|tool|soak|bench|verify|folder-graph|api-document)[.](?:ts|mjs)$',
 ];
 

@@ -93,6 +93,8 @@ const environment = z.object({
     .string()
     .regex(/^[a-z][a-z0-9_-]{0,40}$/)
     .default('careforall'),
+  /** A login that may create roles and databases: of who migrates, never of a service. */
+  POSTGRES_URL: databaseUrl.optional(),
   AUTH_DATABASE_URL: databaseUrl.optional(),
   DONATIONS_DATABASE_URL: databaseUrl.optional(),
   PAYMENTS_DATABASE_URL: databaseUrl.optional(),

@@ -3,7 +3,7 @@ import { Client } from 'pg';
 import type { Service } from './databases.ts';
 import { migrationState, PRISMA_DIRECTORY, readMigrations, type Migration } from './migrations.ts';
 
-export { dropDatabases, ensureDatabases, SERVICES, type Service } from './databases.ts';
+export { databaseName, dropDatabases, ensureDatabases, SERVICES, type Service } from './databases.ts';
 export { MigrationChangedError } from './migrations.ts';
 
 export type MigrateOptions = {

@@ -55,21 +55,20 @@ export async function startDoor(options: {
   const configuration = join(directory, 'conf');
   cpSync(join(ROOT, 'ops', 'nginx'), configuration, { recursive: true });
   if (options.certificate !== undefined) {
-    const tls = join(configuration, 'tls');
-    copyFileSync(join(tls, 'listen.conf.example'), join(tls, 'listen.conf'));
-    copyFileSync(options.certificate.file, join(tls, 'certificate.pem'));
-    copyFileSync(options.certificate.keyFile, join(tls, 'key.pem'));
+    cpSync(join(ROOT, 'ops', 'nginx-tls'), join(directory, 'nginx-tls'), { recursive: true });
+    const certificates = ensureDirectory(join(directory, 'nginx-certificates'));
+    copyFileSync(options.certificate.file, join(certificates, 'certificate.pem'));
+    copyFileSync(options.certificate.keyFile, join(certificates, 'key.pem'));
   }
   const logFile = join(directory, 'nginx.log');
   edit(join(configuration, 'nginx.conf'), {
     'listen 8080 ': `listen ${LOOPBACK}:${ports.public} `,
     'listen 8081 ': `listen ${LOOPBACK}:${ports.operators} `,
     'worker_processes auto;': 'worker_processes 2;',
-    'include tls/listen.conf*;': options.certificate === undefined ? '' : 'include tls/listen.conf;',
     ...options.shorter,
   });
   if (options.certificate !== undefined)
-    edit(join(configuration, 'tls', 'listen.conf'), {
+    edit(join(directory, 'nginx-tls', 'listen.conf'), {
       'listen 8443 ': `listen ${LOOPBACK}:${ports.tls} `,
     });
   edit(join(configuration, 'upstreams.conf'), {
