@@ -36,6 +36,8 @@ const RULES: readonly (readonly [RegExp, (command: string) => Promise<void> | vo
   [/^npm start$/, startsTheSystem],
   [/^npm test$/, isWhatTheMachineRuns],
   [/^npm run demo$/, hasATestOfItsOwn],
+  [/^node ops\/compose\/secrets\.mjs > \.env$/, makesSecrets],
+  [/^docker compose up -d --build$/, isWhatTheStackIsTestedWith],
   [/^curl -i \S+\/donate /, isAccepted],
   [/^curl \S+\/donations\/ID /, showsTheDonation],
   [/^npm run careforall -- donate .*--wait$/, (command) => succeeds(command, /^CAPTURED$/m)],
@@ -99,6 +101,19 @@ describe('what the README asks to type does what it says', () => {
     expect(named.filter((name) => scripts[name] === undefined)).toEqual([]);
   });
 });
+
+async function makesSecrets(command: string): Promise<void> {
+  expect((await run(command, folder)).code).toBe(0);
+  const lines = readFileSync(join(folder, '.env'), 'utf8').split('\n');
+  expect(lines.filter((line) => /^[A-Z_]+=$/.test(line))).toEqual([]);
+  expect(lines.filter((line) => /^[A-Z_]+=\S{32,}$/.test(line)).length).toBeGreaterThan(10);
+}
+
+/** Nothing here builds images: test/ops/compose.test.ts runs each service's command and environment of the file. */
+function isWhatTheStackIsTestedWith(): void {
+  expect(readFileSync(join(ROOT, 'test/ops/compose.test.ts'), 'utf8')).toContain('docker-compose.yml');
+  expect(scripts['test:ops']).toContain('test/ops');
+}
 
 async function startsTheSystem(command: string): Promise<void> {
   const { postgresUrl, redisUrl, rabbitmqUrl, temporalAddress } = testComponents();
