@@ -1,5 +1,6 @@
 /** What a bench found, as it is kept in `.careforall/bench/`. */
 import type { Extras } from './cleanliness.ts';
+import type { LoginStorm } from './login-storm.ts';
 import type { Machine } from './machine.ts';
 import type { Round } from './rounds.ts';
 import { percentile, spreadOf, type Spread } from './statistics.ts';
@@ -33,6 +34,7 @@ export type Figures = {
   readonly ratios: readonly Ratio[];
   readonly rounds: readonly Round[];
   readonly generator: { readonly fastestPerSecond: number; readonly ownShare: number };
+  readonly logins: LoginStorm;
   readonly extras: { readonly donations: number } & Extras;
   readonly audit: { readonly donations: number; readonly discrepancies: number };
 };
@@ -72,6 +74,18 @@ export function ratiosOf(rounds: readonly Round[]): Ratio[] {
       (it) => it.reads.perSecond,
       'bare node:http',
       (it) => it.bareReads.perSecond,
+    ),
+    compare(
+      'access token checks, new',
+      ({ tokens }) => tokens.uncached,
+      'bare crypto.verify',
+      ({ tokens }) => tokens.bare,
+    ),
+    compare(
+      'access token checks, seen before',
+      ({ tokens }) => tokens.cached,
+      'bare crypto.verify',
+      ({ tokens }) => tokens.bare,
     ),
   ];
 }

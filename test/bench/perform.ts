@@ -15,6 +15,7 @@ import { setTheStage, type Stage } from '../../launch/stage/stage.ts';
 import { countExtras } from './cleanliness.ts';
 import { generatorOf, percentilesOf, ratiosOf, whatIsWrong, type Figures } from './figures.ts';
 import { measureLatency } from './latency.ts';
+import { hearLoopDelays, measureLoginStorm } from './login-storm.ts';
 import { describeMachine, loadAverage } from './machine.ts';
 import { noopQueue } from './noops.ts';
 import { commandOf, type BenchOptions } from './options.ts';
@@ -22,15 +23,33 @@ import { printFigures, printMarkdown } from './print.ts';
 import { playRound, type Ring, type Round, type Sizes } from './rounds.ts';
 
 const SEED = 1;
-const WARM_UP: Sizes = { rounds: 1, donations: 60, noops: 60, echoes: 2_000, reads: 1_000, bareReads: 2_000 };
+const WARM_UP: Sizes = {
+  rounds: 1,
+  donations: 60,
+  noops: 60,
+  echoes: 2_000,
+  reads: 1_000,
+  bareReads: 2_000,
+  tokenChecks: 5_000,
+};
 const WHOLE = {
   latency: { donations: 300, perSecond: 5 },
-  sizes: { rounds: 5, donations: 500, noops: 500, echoes: 10_000, reads: 5_000, bareReads: 20_000 },
+  sizes: {
+    rounds: 5,
+    donations: 500,
+    noops: 500,
+    echoes: 10_000,
+    reads: 5_000,
+    bareReads: 20_000,
+    tokenChecks: 20_000,
+  },
+  storm: { atOnce: 200, seconds: 10 },
   policy: {},
 };
 const QUICK = {
   latency: { donations: 10, perSecond: 5 },
-  sizes: { rounds: 1, donations: 20, noops: 20, echoes: 200, reads: 200, bareReads: 200 },
+  sizes: { rounds: 1, donations: 20, noops: 20, echoes: 200, reads: 200, bareReads: 200, tokenChecks: 1_000 },
+  storm: { atOnce: 10, seconds: 2 },
   // It runs beside other work: a saga that takes its time is no reason to tell it what it is about to find out.
   policy: { quietAfterOperationMs: 6_000 },
 };
@@ -39,9 +58,11 @@ const QUICK = {
 export async function perform(session: Session, run: Run, options: BenchOptions): Promise<boolean> {
   const startedAt = new Date();
   const load = loadAverage();
-  const { latency, sizes, policy } = options.quick ? QUICK : WHOLE;
+  const { latency, sizes, storm, policy } = options.quick ? QUICK : WHOLE;
   say(`A platform of the bench's own, named ${run.name}; one that runs beside it is not touched.\n`);
-  const stage = await setTheStage({ session, run, seed: SEED, policy, report: warn });
+  const delays = hearLoopDelays('api');
+  const { informant } = delays;
+  const stage = await setTheStage({ session, run, seed: SEED, policy, report: warn, informant });
   const machine = await describeMachine(stage);
   const ring = await openRing(stage);
 
@@ -60,6 +81,9 @@ export async function perform(session: Session, run: Run, options: BenchOptions)
     rounds.push(await step(`Round ${index + 1} of ${sizes.rounds}`, () => playRound(ring, sizes, index)));
     given += sizes.donations;
   }
+  const logins = await step(`${storm.atOnce} people who sign in at once`, () =>
+    measureLoginStorm(ring, delays, storm),
+  );
   const extras = await step('Histories', () => countExtras(stage.temporal, steady.ids));
   const report = await step(
     'Audit',
@@ -83,6 +107,7 @@ export async function perform(session: Session, run: Run, options: BenchOptions)
     ratios: ratiosOf(rounds),
     rounds,
     generator: generatorOf(rounds),
+    logins,
     extras: { donations: steady.ids.length, ...extras },
     audit: { donations: report.totals.donations, discrepancies: report.discrepancies },
   };

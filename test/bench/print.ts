@@ -1,6 +1,7 @@
 /** The figures for a terminal and, with the machine they belong to, for docs/benchmarks.md. */
 import { count, table } from '../../cli/text.ts';
 import type { Figures, Percentiles, Ratio } from './figures.ts';
+import type { Waits } from './login-storm.ts';
 import { whyBusy } from './machine.ts';
 import type { Spread } from './statistics.ts';
 
@@ -51,7 +52,16 @@ function ratioRow({ name, baseline, ours, theirs, ratio }: Ratio): string[] {
   ];
 }
 
-function notes({ machine, loadAverage, latency, rounds, generator, extras, audit }: Figures): string[] {
+function notes({
+  machine,
+  loadAverage,
+  latency,
+  rounds,
+  generator,
+  logins,
+  extras,
+  audit,
+}: Figures): string[] {
   const busy = whyBusy(loadAverage, machine.cores) !== undefined;
   const ceiling = generator.fastestPerSecond / generator.ownShare;
   return [
@@ -61,6 +71,7 @@ function notes({ machine, loadAverage, latency, rounds, generator, extras, audit
     `${count(latency.donations, 'donation')} at the steady pace; ${count(rounds.length, 'round')} of the rest: median (least to most)`,
     `${extras.signals} signals and ${extras.aftercareRuns} aftercare runs for those ${count(extras.donations, 'donation')}`,
     `the load generator took ${percent(generator.ownShare)} of a core at ${rate(generator.fastestPerSecond)} requests per second, its fastest: its own ceiling is near ${rate(ceiling)}`,
+    `${count(logins.atOnce, 'person', 'people')} signing in at once for ${logins.seconds} s: ${rate(logins.signedIn)} in and ${rate(logins.refused)} refused per second; totals reads p50, p99 ${waits(logins.reads)} (before: ${waits(logins.readsBefore)}); event loop of the API p99 ${logins.loopDelayP99Ms.toFixed(0)} ms in its worst second`,
     `${count(audit.discrepancies, 'discrepancy', 'discrepancies')} over ${count(audit.donations, 'donation')}`,
   ];
 }
@@ -71,6 +82,10 @@ function spread({ median, least, most }: Spread, show: (value: number) => string
 
 function percentiles({ p50Ms, p95Ms, p99Ms }: Percentiles): string {
   return `${[p50Ms, p95Ms, p99Ms].map((ms) => ms.toFixed(0)).join(', ')} ms`;
+}
+
+function waits({ p50Ms, p99Ms }: Waits): string {
+  return `${[p50Ms, p99Ms].map((ms) => ms.toFixed(0)).join(', ')} ms`;
 }
 
 function rate(perSecond: number): string {

@@ -5,6 +5,7 @@ import type { Stage } from '../../launch/stage/stage.ts';
 import { donateRequest, type Campaigns } from './donating.ts';
 import { generate, type Throughput } from './generator.ts';
 import { startNoops } from './noops.ts';
+import { measureTokenChecks, type TokenChecks } from './token-checks.ts';
 
 export type Sizes = {
   readonly rounds: number;
@@ -13,6 +14,7 @@ export type Sizes = {
   readonly echoes: number;
   readonly reads: number;
   readonly bareReads: number;
+  readonly tokenChecks: number;
 };
 
 /** Each per second. */
@@ -23,6 +25,7 @@ export type Round = {
   readonly bareReads: Throughput;
   readonly sagas: number;
   readonly noops: number;
+  readonly tokens: TokenChecks;
 };
 
 export type Ring = {
@@ -42,17 +45,18 @@ export async function playRound(ring: Ring, sizes: Sizes, index: number): Promis
   const reads = (): Promise<Throughput> => readTotals(ring, apiOf(ring), sizes.reads);
   const noops = (): Promise<number> => finishNoops(ring, sizes.noops);
   const sagas = (): Promise<{ accepts: Throughput; sagas: number }> => finishSagas(ring, sizes.donations);
+  const tokens = await measureTokenChecks(sizes.tokenChecks);
   // What comes second finds a warmer machine: the sides take turns.
   if (index % 2 === 0) {
     const [first, second] = [await bareReads(), await reads()];
     const echoed = await echo(ring, sizes.echoes);
     const none = await noops();
-    return { bareReads: first, reads: second, echoes: echoed, noops: none, ...(await sagas()) };
+    return { tokens, bareReads: first, reads: second, echoes: echoed, noops: none, ...(await sagas()) };
   }
   const [first, second] = [await reads(), await bareReads()];
   const done = await sagas();
   const echoed = await echo(ring, sizes.echoes);
-  return { bareReads: second, reads: first, echoes: echoed, noops: await noops(), ...done };
+  return { tokens, bareReads: second, reads: first, echoes: echoed, noops: await noops(), ...done };
 }
 
 function apiOf({ stage }: Ring): string {

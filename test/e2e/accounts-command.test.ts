@@ -163,11 +163,11 @@ test('commands that run at once renew the session once, and it lives on', async 
   };
   for (const tokens of [2, 3]) {
     const login = kept.parse(JSON.parse(readFileSync(file, 'utf8')));
-    const text = readFileSync(file, 'utf8').replace(
+    const expired = readFileSync(file, 'utf8').replace(
       String(login.logins[stack.apiUrl]?.accessExpiresAt),
       String(Date.now()),
     );
-    writeFileSync(file, text);
+    writeFileSync(file, expired);
     const ended = await Promise.all(Array.from({ length: 5 }, () => careforall(['whoami'])));
     expect(ended.map(({ code, stderr }) => [code, stderr])).toEqual(Array.from({ length: 5 }, () => [0, '']));
     expect(await count()).toBe(tokens);

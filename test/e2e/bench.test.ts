@@ -19,6 +19,7 @@ const figures = z.object({
   latency: z.object({ donations: z.literal(10), captured: percentiles, noop: percentiles }),
   ratios: z.array(z.object({ name: z.string(), ours: spread, theirs: spread, ratio: spread })),
   extras: z.object({ donations: z.literal(10), signals: z.literal(0), aftercareRuns: z.literal(0) }),
+  logins: z.object({ signedIn: z.number().positive(), loopDelayP99Ms: z.number().positive() }),
   audit: z.object({ donations: z.literal(30), discrepancies: z.literal(0) }),
 });
 
@@ -32,7 +33,13 @@ test('a quick bench compares in one run, audits every donation it made and leave
 
   const file = /^All of it is in (.+\.json)$/m.exec(text)?.[1] ?? '';
   const { latency, ratios } = figures.parse(JSON.parse(readFileSync(file, 'utf8')));
-  expect(ratios.map(({ name }) => name)).toEqual(['sagas', 'durable accepts', 'totals reads']);
+  expect(ratios.map(({ name }) => name)).toEqual([
+    'sagas',
+    'durable accepts',
+    'totals reads',
+    'access token checks, new',
+    'access token checks, seen before',
+  ]);
   for (const { ours, theirs, ratio } of ratios) {
     expect(ours.median).toBeGreaterThan(0);
     expect(ratio.median).toBeCloseTo(ours.median / theirs.median);

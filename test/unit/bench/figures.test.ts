@@ -13,6 +13,7 @@ const round = (factor: number): Round => ({
   echoes: { perSecond: 5_000, ownShare: 0.3 },
   reads: { perSecond: 2_000 * factor, ownShare: 0.2 },
   bareReads: { perSecond: 10_000 + factor, ownShare: 0.5 },
+  tokens: { bare: 40_000, uncached: 30_000 + factor, cached: 400_000 },
 });
 
 test('each ratio is that of the two sides of one round, not of their medians', () => {
@@ -80,6 +81,15 @@ test('figures of a busy machine say so themselves', () => {
     ratios: ratiosOf(rounds),
     rounds,
     generator: generatorOf(rounds),
+    logins: {
+      atOnce: 200,
+      seconds: 10,
+      signedIn: 17.5,
+      refused: 900,
+      readsBefore: { p50Ms: 1, p99Ms: 5 },
+      reads: { p50Ms: 2, p99Ms: 21 },
+      loopDelayP99Ms: 12,
+    },
   };
   expect(printMarkdown(figures)).not.toContain('busy');
   expect(printMarkdown({ ...figures, loadAverage: 12 })).toContain(
