@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Argument, Command } from 'commander';
-import { formatMoney, isCurrencyCode } from '../../domain/money.ts';
+import { formatMoney } from '../../domain/money.ts';
 import type { Refusal } from '../api.ts';
 import { accessToken } from '../account/access-token.ts';
 import { apiUrl, loadEnvironment } from '../environment.ts';
@@ -103,9 +103,7 @@ function asJson(refund: Asked): object {
 function describe(refund: Asked, key: string, ok: boolean): string {
   if ('refused' in refund) return styled('red', `refused: ${printable(refund.detail)}`);
   const { id, donationId, status, amount, currency, failure, replayed } = refund;
-  const money = isCurrencyCode(currency)
-    ? formatMoney({ amountMinor: amount, currency })
-    : `${amount} ${currency}`;
+  const money = formatMoney({ amountMinor: amount, currency });
   const rows = table([
     ['refund', id],
     ['key', key],
