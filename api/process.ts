@@ -14,6 +14,7 @@ import { startTelemetry, type Telemetry } from '../platform/telemetry.ts';
 import { connectTemporal } from '../platform/temporal.ts';
 import { accessTokens } from './http/access-tokens.ts';
 import { closeServer, createApp, listen } from './http/app.ts';
+import { connectionLimits } from './http/connections.ts';
 import { clientsBehind } from './http/client-address.ts';
 import type { Authenticate } from './http/authentication.ts';
 import { jwksAt } from './http/jwks-client.ts';
@@ -79,7 +80,12 @@ export async function runApi<Needed extends keyof Environment>(
       describes: SERVICES,
       routers,
     });
-    const { server, port } = await listen(app, config.PORT, config.HOST);
+    const { server, port } = await listen(
+      app,
+      config.PORT,
+      config.HOST,
+      connectionLimits(config.LIMITS, config.TRUSTED_PROXIES),
+    );
     opened.use('http server', server, closeServer);
     return { port };
   });

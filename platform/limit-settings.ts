@@ -44,6 +44,24 @@ const cards = z
   })
   .prefault({});
 
+const milliseconds = z.number().int().positive().max(600_000);
+
+/** Of one process. */
+const connections = z
+  .strictObject({
+    total: count.default(10_000),
+    /** Proxies and our own networks aside. */
+    perAddress: count.default(500),
+    /** From its first byte on. */
+    headersTimeoutMs: milliseconds.default(10_000),
+    requestTimeoutMs: milliseconds.default(30_000),
+  })
+  .refine(({ headersTimeoutMs, requestTimeoutMs }) => headersTimeoutMs <= requestTimeoutMs, {
+    path: ['headersTimeoutMs'],
+    error: 'is more than requestTimeoutMs',
+  })
+  .prefault({});
+
 /** @param isProduction elsewhere, whoever measures or tests sends everything from the machine itself */
 export function limitSettings(isProduction: boolean) {
   return z.strictObject({
@@ -54,6 +72,7 @@ export function limitSettings(isProduction: boolean) {
     /** Everything that is only read; counted per process. */
     read: quotas(12_000, 12_000),
     cards,
+    connections,
     /** Networks of our own, where one address is not one client. */
     ownNetworks: z
       .array(z.string().refine(isNetwork, 'is no address and no network'))

@@ -1,18 +1,20 @@
 /** What every HTTP process shares: tracing, health, problem documents. */
-import type { Server } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { context, propagation, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api';
 import express, { type Express, type RequestHandler, type Router } from 'express';
 import type { z } from 'zod';
 import { statesOf, type Breaker } from '../../platform/breaker.ts';
 import type { Logger } from '../../platform/log.ts';
+import { CHECKING_MS, limitConnections, UNCHANGED, type ConnectionLimits } from './connections.ts';
+import { crossOrigin } from './cors.ts';
 import { describeApi } from './openapi/document.ts';
 import type { alive, ready as readyAnswer } from './openapi/operations.ts';
 import { descriptionRouter } from './openapi/routes.ts';
 import type { ServiceDescription } from './openapi/service.ts';
-import { crossOrigin } from './cors.ts';
 import { rateLimits, type RateLimitOptions } from './rate-limits.ts';
 import { securityHeaders } from './security-headers.ts';
+import { soundRequest } from './sound-request.ts';
 import { answerUnreadable } from './unreadable.ts';
 import { methodNotAllowed, notFound, problemHandler, sendProblem, Problem } from './problem.ts';
 
@@ -44,7 +46,7 @@ export function createApp({
   app.disable('etag');
   app.set('query parser', 'simple');
   app.use(tracing);
-  app.use(securityHeaders, crossOrigin(corsOrigins ?? []), rateLimits(limits));
+  app.use(securityHeaders, soundRequest, crossOrigin(corsOrigins ?? []), rateLimits(limits));
 
   app.get('/livez', (request, response) => {
     const verbose = request.query['verbose'] !== undefined;
@@ -85,24 +87,24 @@ const tracing: RequestHandler = (request, response, next) => {
   context.with(trace.setSpan(parent, span), next);
 };
 
-/** Nginx reuses connections for up to 75 s; closing them earlier would turn into rare 502s. */
-const KEEP_ALIVE_MS = 80_000;
-const REQUEST_LIMIT_MS = 30_000;
-
+/** Without `limits`, those that nobody has changed. */
 export async function listen(
   app: Express,
   port: number,
   host: string,
+  limits: ConnectionLimits = UNCHANGED,
 ): Promise<{ server: Server; port: number }> {
-  const server = await new Promise<Server>((resolve, reject) => {
-    const starting = app.listen(port, host, (error?: Error) =>
-      error === undefined ? resolve(starting) : reject(error),
-    );
-  });
+  // Node's own answer to a missing Host is no problem document: `soundRequest` gives it.
+  const server = createServer({ connectionsCheckingInterval: CHECKING_MS, requireHostHeader: false }, app);
   answerUnreadable(server);
-  server.keepAliveTimeout = KEEP_ALIVE_MS;
-  server.headersTimeout = KEEP_ALIVE_MS + 5_000;
-  server.requestTimeout = REQUEST_LIMIT_MS;
+  limitConnections(server, limits);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
   return { server, port: (server.address() as AddressInfo).port };
 }
 

@@ -14,6 +14,7 @@ import { donationsRouter } from '../../../api/donations/router.ts';
 import { createSeenDonations } from '../../../api/donations/seen-donations.ts';
 import { closeServer, createApp, listen } from '../../../api/http/app.ts';
 import type { Authenticate } from '../../../api/http/authentication.ts';
+import { connectionLimits } from '../../../api/http/connections.ts';
 import { clientsBehind } from '../../../api/http/client-address.ts';
 import { createClientSecrets } from '../../../api/payments/client-secret.ts';
 import { createInbox } from '../../../api/payments/inbox.ts';
@@ -132,7 +133,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       campaignsRouter({ pool: pools.campaigns, authenticate, outboxWritten: wake }),
     ],
   });
-  const { server, port } = await listen(app, 0, '127.0.0.1');
+  const { server, port } = await listen(
+    app,
+    0,
+    '127.0.0.1',
+    connectionLimits(config.LIMITS, config.TRUSTED_PROXIES),
+  );
   return {
     app,
     port,
