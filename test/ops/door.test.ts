@@ -250,6 +250,20 @@ describe('what the door answers by itself is a problem document', () => {
     expect(services.donations.seen[0]?.body.length).toBe(16_384);
   });
 
+  test.each([
+    ['campaigns', '/campaigns'],
+    ['payments', '/webhooks/stripe'],
+  ] as const)('a body for %s may be as large as its service takes it', async (service, path) => {
+    expectProblem(
+      await send(door.ports.public, { method: 'POST', path, body: 'x'.repeat(262_145) }),
+      413,
+      'body_too_large',
+    );
+    expect(seenAnywhere()).toEqual([]);
+    await send(door.ports.public, { method: 'POST', path, body: 'x'.repeat(262_144) });
+    expect(services[service].seen[0]?.body.length).toBe(262_144);
+  });
+
   test('431 for a header that is too long', async () => {
     const headers: [string, string][] = [['X-Long', 'x'.repeat(40_000)]];
     expectProblem(await send(door.ports.public, { path: '/donate', headers }), 431, 'headers_too_large');
