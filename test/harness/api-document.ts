@@ -166,12 +166,15 @@ function problemOf(method: string, answer: SomeAnswer, status: number, code: str
   return [...(answer.status === status ? [] : [`not ${status}`]), ...bodyOf(expected, answer, method)];
 }
 
+/** What is there for browsers and caches, or counted, on answers of any kind: the description need not repeat it. */
+const OF_EVERY_ANSWER = /^(?:RateLimit-\w+|Cache-Control|Content-Security-Policy|Vary)$/;
+
 /** Of the headers that the description knows at all, only those of this answer may be there, and as it says. */
 function headersOf(response: Described, answer: SomeAnswer): string[] {
   return Object.entries(apiDocument.components['headers'] ?? {}).flatMap(([name, header]) => {
     const value = answer.headers[name.toLowerCase()];
     if (value === undefined) return [];
-    if (response.headers?.[name] === undefined && !name.startsWith('RateLimit-'))
+    if (response.headers?.[name] === undefined && !OF_EVERY_ANSWER.test(name))
       return [`the header ${name} is not described`];
     return misfits((header as { schema: Schema }).schema, value).map((wrong) => `${name}: ${wrong}`);
   });
