@@ -124,7 +124,10 @@ export function newEmail(): string {
 }
 
 /** Somebody who has just registered, from an address of their own. */
-export async function newPerson(gateway: AuthGateway, role: Role = 'donor'): Promise<Person> {
+export async function newPerson(
+  gateway: Pick<AuthGateway, 'call' | 'pool'>,
+  role: Role = 'donor',
+): Promise<Person> {
   const credentials = { email: newEmail(), password: `pass ${randomUUID()}` };
   const answer = await gateway.call('POST', '/auth/register', credentials, undefined, randomUUID());
   if (answer.status !== 201) throw new Error(`not registered: ${answer.status} ${answer.text}`);

@@ -1,6 +1,6 @@
 /** The API as api/main.ts wires it, in this process and without relays: several of them stand for several processes. */
 import { randomUUID } from 'node:crypto';
-import type { Express } from 'express';
+import type { Express, Router } from 'express';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
 import { campaignsRouter } from '../../../api/campaigns/router.ts';
@@ -53,6 +53,8 @@ export type GatewayOptions = {
   readonly campaignOwnerOf?: CampaignOwnerOf;
   /** Whose tokens count besides those of test-keys.ts. */
   readonly authenticate?: Authenticate;
+  /** Of services that have a gateway of their own in other tests. */
+  readonly routers?: readonly Router[];
   /** Whom to ask for client secrets; without, no donor has to act. */
   readonly provider?: Pick<PaymentProvider, 'retrieveClientSecret'>;
   readonly statementTimeoutMs?: number;
@@ -131,6 +133,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         log: silent,
       }),
       campaignsRouter({ pool: pools.campaigns, authenticate, outboxWritten: wake }),
+      ...(options.routers ?? []),
     ],
   });
   const { server, port } = await listen(

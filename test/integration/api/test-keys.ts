@@ -25,13 +25,19 @@ export const authenticate: Authenticate = accessTokens({
 /** Longer than any test runs. */
 const LIFETIME_SECONDS = 86_400;
 
-export function tokenOf({ id, role }: Pick<User, 'id' | 'role'>): string {
+export function tokenOf(user: Pick<User, 'id' | 'role'>): string {
+  return signedFor(user, LIFETIME_SECONDS);
+}
+
+/** Right in everything but that its time is over. */
+export function expiredTokenOf(user: Pick<User, 'id' | 'role'>): string {
+  return signedFor(user, -60);
+}
+
+function signedFor({ id, role }: Pick<User, 'id' | 'role'>, accessTokenSeconds: number): string {
   return signAccessToken(
     { kid, privateKey, retiresAt: null },
     { id, role },
-    {
-      ...settings,
-      accessTokenSeconds: LIFETIME_SECONDS,
-    },
+    { ...settings, accessTokenSeconds },
   ).token;
 }
