@@ -99,17 +99,29 @@ export type SomeAnswer = {
   readonly text: string;
 };
 
-/** The template that a path belongs to; what is spelt out wins over a parameter. */
+/** The template that a path belongs to, in letters of either case; what is spelt out wins over a parameter. */
 function templateOf(path: string): string | null {
   const parts = (path.split('?')[0] ?? '').replace(/(?<=.)\/$/, '').split('/');
+  if (!isReadable(path)) return null;
   const fits = Object.keys(apiDocument.paths).filter((template) => {
     const expected = template.split('/');
     return (
       expected.length === parts.length &&
-      expected.every((part, at) => (part.startsWith('{') ? parts[at] !== '' : part === parts[at]))
+      expected.every((part, at) =>
+        part.startsWith('{') ? parts[at] !== '' : part.toLowerCase() === parts[at]?.toLowerCase(),
+      )
     );
   });
   return fits.toSorted((a, b) => a.split('{').length - b.split('{').length)[0] ?? null;
+}
+
+/** What cannot be decoded is the address of nothing. */
+function isReadable(path: string): boolean {
+  try {
+    return decodeURIComponent(path.split('?')[0] ?? '') !== '';
+  } catch {
+    return false;
+  }
 }
 
 /**
@@ -128,7 +140,8 @@ export function conforms(method: string, path: string, answer: SomeAnswer): void
 
 function misconduct(method: string, path: string, answer: SomeAnswer): string[] {
   const template = templateOf(path);
-  if (template === null) return problemOf(method, answer, 404, 'not_found');
+  if (template === null)
+    return meetsAnything(answer) ? anythingOf(method, answer) : problemOf(method, answer, 404, 'not_found');
   const item = apiDocument.paths[template] ?? {};
   const operation = item[(method === 'HEAD' ? 'get' : method).toLowerCase()];
   if (operation === undefined) {
@@ -138,12 +151,23 @@ function misconduct(method: string, path: string, answer: SomeAnswer): string[] 
     const shown = (answer.headers['allow'] ?? '').split(', ');
     const other = shown.toSorted().join() === allowed.toSorted().join() ? [] : [`Allow: ${shown.join(', ')}`];
     if (method === 'OPTIONS') return answer.status === 204 ? other : [...other, 'not 204'];
+    if (meetsAnything(answer)) return anythingOf(method, answer);
     return [...other, ...problemOf(method, answer, 405, 'method_not_allowed')];
   }
   const described = operation.responses[answer.status] ?? operation.responses['default'];
   if (described === undefined) return ['the status is not described'];
   const response = resolved(described);
   return [...headersOf(response, answer), ...bodyOf(response, answer, method)];
+}
+
+/** A limit, or what fails whatever is asked for: it comes before the path and the method are looked at. */
+function meetsAnything({ status }: SomeAnswer): boolean {
+  return status === 429 || status === 408 || status === 417 || status === 431 || status >= 500;
+}
+
+function anythingOf(method: string, answer: SomeAnswer): string[] {
+  const name = answer.status === 429 ? 'RateLimited' : 'Unexpected';
+  return bodyOf(resolved<Described>({ $ref: `#/components/responses/${name}` }), answer, method);
 }
 
 /** Kept, so that each is compiled once. */

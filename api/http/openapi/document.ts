@@ -17,7 +17,7 @@ Money is an integer of minor units with its \`currency\`. Whatever moves money t
 time-out, a reset or a 5xx send the same request with the same key. Errors are RFC 9457 problem documents with a stable
 \`code\`; \`Retry-After\` says that the same request may succeed later. Every path answers another method with 405 and
 \`Allow\`, HEAD like GET without the body, and OPTIONS with 204 and \`Allow\`. Every answer to a request that is counted
-says with \`RateLimit-*\` how many more may follow.`;
+says with \`RateLimit-*\` how many more may follow; \`Cache-Control\` is \`no-store\` unless it is said otherwise.`;
 
 /**
  * @throws Error when two services describe the same path, or one gives a schema that JSON Schema cannot say.
