@@ -12,6 +12,22 @@ export function createLogger(service: string, level: string): Logger {
       const span = trace.getSpanContext(context.active());
       return span === undefined ? {} : { traceId: span.traceId, spanId: span.spanId };
     },
-    serializers: { err: pino.stdSerializers.err },
+    serializers: { err: serializedError },
   });
+}
+
+/** Where PostgreSQL quotes rows and values: "Failing row contains (…)" is somebody's name, e-mail and message. */
+const QUOTING = new Set(['detail', 'where', 'internalQuery']);
+
+/** An error as it is logged, and those that it holds. */
+export function serializedError(error: Error): unknown {
+  return withoutQuotes(pino.stdSerializers.err(error));
+}
+
+function withoutQuotes(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutQuotes);
+  if (typeof value !== 'object' || value === null || !('stack' in value || 'aggregateErrors' in value))
+    return value;
+  const kept = Object.entries(value).filter(([name]) => !QUOTING.has(name));
+  return Object.fromEntries(kept.map(([name, part]) => [name, withoutQuotes(part)]));
 }
