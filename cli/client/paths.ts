@@ -1057,9 +1057,9 @@ export interface components {
     };
     requestBodies: never;
     headers: {
-        /** @description `no-store` where the answer is one person’s. */
+        /** @description `no-store` unless it says how the answer may be kept; on every answer. */
         "Cache-Control": string;
-        /** @description The page loads nothing from elsewhere. */
+        /** @description What a browser may load for it: nothing, but for `/docs`; on every answer. */
         "Content-Security-Policy": string;
         /**
          * @description Strong: the version of what is answered. Send it back as `If-None-Match`.

@@ -3,11 +3,11 @@ import type { oas31 } from 'zod-openapi';
 
 export const HEADERS = {
   'Cache-Control': {
-    description: '`no-store` where the answer is one person’s.',
+    description: '`no-store` unless it says how the answer may be kept; on every answer.',
     schema: { type: 'string' },
   },
   'Content-Security-Policy': {
-    description: 'The page loads nothing from elsewhere.',
+    description: 'What a browser may load for it: nothing, but for `/docs`; on every answer.',
     schema: { type: 'string' },
   },
   ETag: {
