@@ -144,7 +144,7 @@ function databaseParts(config: Config): Part[] {
     const variable = `${service.toUpperCase()}_DATABASE_URL` as `${Uppercase<typeof service>}_DATABASE_URL`;
     return { service, variable, url: config[variable] };
   });
-  // Usually all four are on one server.
+  // Usually all are on one server.
   const servers = Map.groupBy(databases, ({ url }) => (url === undefined ? undefined : new URL(url).host));
   return [
     ...[...servers].map(([host, [first]]): Part => ({

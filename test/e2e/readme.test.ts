@@ -54,6 +54,10 @@ const RULES: readonly (readonly [RegExp, (command: string) => Promise<void> | vo
     (command) => succeeds(command, /^0 discrepancies over [1-9]\d* donations /m),
   ],
   [
+    /^npm run careforall -- operator create --email \S+$/,
+    (command) => succeeds(command, /^\S+ is an operator\.$[\s\S]+^Signed in at http/m),
+  ],
+  [
     /^npm run careforall -- doctor$/,
     (command) => succeeds(command, /^Everything (?:is|that is required is) healthy/m),
   ],
