@@ -178,6 +178,7 @@ export async function callOf(
   operation: Operation,
   { params, headers = [] }: Pick<Thing, 'params' | 'headers'>,
   who: Pick<Caller, 'person' | 'headers'>,
+  ownBody?: string,
 ): Promise<Call> {
   const [method = '', template = ''] = name.split(' ');
   const left = [...params];
@@ -185,7 +186,7 @@ export async function callOf(
   const needsKey = (operation.parameters ?? []).some(
     (it) => resolved<Parameter>(it).name === 'Idempotency-Key',
   );
-  const body = operation.requestBody === undefined ? undefined : await bodyOf(world, operation, who.person);
+  const body = ownBody ?? (await bodyOf(world, operation, who.person));
   return {
     method,
     path: operation.operationId === 'findUsers' ? `${path}?email=ada%40example.org` : path,
@@ -201,13 +202,18 @@ export async function callOf(
   };
 }
 
-async function bodyOf(world: World, operation: Operation, person: Person | null): Promise<string> {
+async function bodyOf(
+  world: World,
+  operation: Operation,
+  person: Person | null,
+): Promise<string | undefined> {
+  if (operation.requestBody === undefined) return undefined;
   if (operation.operationId === 'receiveStripeEvent') return EVENT;
   return JSON.stringify(await bodyFieldsOf(world, operation, person));
 }
 
 /** What would be done, asked by this person. */
-async function bodyFieldsOf(
+export async function bodyFieldsOf(
   { gateway, campaignId }: World,
   { operationId, requestBody }: Operation,
   person: Person | null,
