@@ -33,7 +33,7 @@ export async function startWholeGateway(
   const gateway = await startGateway({
     ...options,
     urls,
-    authenticate: own,
+    authenticate,
     routers: [
       authRouter({
         pool,
