@@ -44,6 +44,8 @@ export function createApp({
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
+  // Express would answer `If-None-Match: *` with 304 anywhere; what has an ETag compares it itself (etag.ts).
+  Object.defineProperty(app.request, 'fresh', { value: false });
   app.set('query parser', 'simple');
   app.use(tracing);
   app.use(securityHeaders, soundRequest, crossOrigin(corsOrigins ?? []), rateLimits(limits));
