@@ -57,6 +57,7 @@ function fitting(schema: Schema): fc.Arbitrary<unknown> {
       return fc.array(fitting(schema['items'] as Schema), { maxLength: 3 });
     case 'object':
       return objectOf(schema, fitting);
+    case undefined:
     default:
       return stringOf(schema);
   }
