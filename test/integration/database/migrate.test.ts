@@ -9,7 +9,7 @@ import { migrate, MigrationChangedError, SERVICES } from '../../../platform/migr
 import { PRISMA_DIRECTORY } from '../../../platform/migrations.ts';
 import { isolatedDatabases } from './isolated-databases.ts';
 
-const { urls } = isolatedDatabases(['campaigns', 'donations', 'payments']);
+const { urls } = isolatedDatabases(['auth', 'campaigns', 'donations', 'payments']);
 const MIGRATION = 'notifications/migrations';
 /** The one that platform/migrate.ts takes while it applies. */
 const MIGRATION_LOCK = 7_218_002;
