@@ -15,7 +15,7 @@ import { connectTemporal } from '../platform/temporal.ts';
 import { accessTokens } from './http/access-tokens.ts';
 import { closeServer, createApp, listen } from './http/app.ts';
 import { connectionLimits } from './http/connections.ts';
-import { clientsBehind } from './http/client-address.ts';
+import { clientsBehind, type ClientOf } from './http/client-address.ts';
 import type { Authenticate } from './http/authentication.ts';
 import { jwksAt } from './http/jwks-client.ts';
 import { createVerificationKeys } from './http/verification-keys.ts';
@@ -28,6 +28,7 @@ export type ApiProcess<Needed extends keyof Environment = never> = {
   readonly opened: Opened;
   readonly telemetry: Telemetry;
   readonly failpoint: Failpoint;
+  readonly clientOf: ClientOf;
   /** null where none is configured. */
   readonly redis: { readonly redis: Redis; readonly breaker: Breaker } | null;
   /** Without these the process cannot do its work. */
@@ -60,6 +61,7 @@ export async function runApi<Needed extends keyof Environment>(
       opened,
       telemetry,
       failpoint,
+      clientOf: clientsBehind(config.TRUSTED_PROXIES),
       redis: openRedis({ config, log, opened }),
       pools: [],
       breakers: [],
@@ -69,7 +71,7 @@ export async function runApi<Needed extends keyof Environment>(
       log,
       limits: {
         limits: config.LIMITS,
-        clientOf: clientsBehind(config.TRUSTED_PROXIES),
+        clientOf: parts.clientOf,
         store: parts.redis,
       },
       corsOrigins: config.CORS_ORIGINS,

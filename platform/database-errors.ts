@@ -36,21 +36,19 @@ export function isDataError(error: unknown): boolean {
 
 /** Somebody else's row was first (23505). */
 export function isUniqueViolation(error: unknown, constraint: string): boolean {
-  return (
-    error instanceof Error &&
-    'code' in error &&
-    error.code === '23505' &&
-    'constraint' in error &&
-    error.constraint === constraint
-  );
+  return isRefusedBy(error, '23505', constraint);
 }
 
 /** A CHECK or trigger of ours said no (23514); each has its name. */
 export function isDatabaseRefusal(error: unknown, rule: string): boolean {
+  return isRefusedBy(error, '23514', rule);
+}
+
+function isRefusedBy(error: unknown, code: string, rule: string): boolean {
   return (
     error instanceof Error &&
     'code' in error &&
-    error.code === '23514' &&
+    error.code === code &&
     'constraint' in error &&
     error.constraint === rule
   );

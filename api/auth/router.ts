@@ -1,5 +1,5 @@
 /** Accounts over HTTP: who somebody is, and the tokens that say so. */
-import { Router, type RequestHandler } from 'express';
+import { Router } from 'express';
 import { signedIn } from '../http/authentication.ts';
 import { jsonBody } from '../http/json-body.ts';
 import { methodNotAllowed } from '../http/problem.ts';
@@ -18,7 +18,6 @@ export function authRouter(deps: AuthDeps): Router {
   const anybody = signedIn(deps.authenticate);
   const operator = signedIn(deps.authenticate, 'operator');
 
-  router.use(['/auth', '/admin/users'], notStored);
   router.post('/auth/register', ...jsonBody, register(deps));
   router.all('/auth/register', methodNotAllowed('POST'));
   router.post('/auth/login', ...jsonBody, login(deps));
@@ -39,9 +38,3 @@ export function authRouter(deps: AuthDeps): Router {
   router.all('/admin/users/:id/role', methodNotAllowed('PUT'));
   return router;
 }
-
-/** Answers with tokens and personal data belong in no cache (RFC 6749, section 5.1). */
-const notStored: RequestHandler = (_request, response, next) => {
-  response.set('Cache-Control', 'no-store');
-  next();
-};

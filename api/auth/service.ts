@@ -2,7 +2,6 @@
 import type { Router } from 'express';
 import { accessTokens } from '../http/access-tokens.ts';
 import type { Authenticate } from '../http/authentication.ts';
-import { clientsBehind } from '../http/client-address.ts';
 import { createVerificationKeys } from '../http/verification-keys.ts';
 import { openPool, type ApiProcess } from '../process.ts';
 import { createDeviceTokens } from './device-tokens.ts';
@@ -34,7 +33,6 @@ export async function openAuth(
   }, HOUSEKEEPING_MS);
   opened.use('auth housekeeping', housekeeping, (started) => clearInterval(started));
   const authenticate = accessTokens({ keys: verification, settings });
-  const clientOf = clientsBehind(config.TRUSTED_PROXIES);
   const router = authRouter({
     pool,
     keys,
@@ -42,7 +40,7 @@ export async function openAuth(
     limits: createLoginLimits(settings, secret, it.redis?.redis ?? null),
     devices: createDeviceTokens(secret, settings.deviceTokenSeconds),
     authenticate,
-    clientAddress: (request) => clientOf(request).network,
+    clientAddress: (request) => it.clientOf(request).network,
     settings,
   });
   return { router, authenticate };

@@ -2,10 +2,10 @@
 import type { RequestHandler } from 'express';
 import { z } from 'zod';
 import { normalisedEmail } from '../../domain/email.ts';
-import { isUuid } from '../../domain/ids.ts';
 import { isDatabaseRefusal } from '../../platform/database-errors.ts';
 import { userOf } from '../http/authentication.ts';
 import { parseBody } from '../http/json-body.ts';
+import { pathId } from '../http/path-id.ts';
 import { Problem } from '../http/problem.ts';
 import { changeRole, findAccountByEmail } from './accounts.ts';
 import type { usersAnswer } from './answers.ts';
@@ -29,9 +29,7 @@ export function findUsers({ pool }: AuthDeps): RequestHandler {
 export function putRole({ pool }: AuthDeps): RequestHandler {
   return async (request, response) => {
     const { role } = parseBody(request, roleBody);
-    const parameter = request.params['id'];
-    const id = typeof parameter === 'string' ? parameter.toLowerCase() : parameter;
-    if (!isUuid(id)) throw new Problem('not_found');
+    const id = pathId(request);
     const changed = await changeRole(pool, { id, role, by: userOf(request).id }).catch((error: unknown) => {
       throw isDatabaseRefusal(error, 'users_last_operator_kept') ? new Problem('last_operator') : error;
     });

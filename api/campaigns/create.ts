@@ -1,10 +1,10 @@
 /** New campaigns: claimed by insert, the key first, then the slug. */
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { ClientBase, Pool } from 'pg';
 import { scopeOf, type User } from '../../domain/actor.ts';
-import { canonicalJson } from '../../domain/canonical.ts';
 import { slugsFor } from '../../domain/slug.ts';
 import { transaction } from '../../platform/postgres.ts';
+import { fingerprintOf } from '../http/idempotency-key.ts';
 import { Problem } from '../http/problem.ts';
 import { requireFuture, type NewCampaign } from './body.ts';
 import { announce, COLUMNS, readCampaign, type Campaign } from './campaign.ts';
@@ -48,13 +48,12 @@ export async function createCampaign(
 
 type Claim = { readonly scope: string; readonly key: string; readonly fingerprint: Buffer };
 
-/** Of the parsed body: key order, white space and omitted defaults make no difference. */
 function claimOf(user: User, key: string, campaign: NewCampaign): Claim {
   const asked = { ...campaign, deadline: campaign.deadline?.getTime() ?? null };
   return {
     scope: scopeOf(user),
     key,
-    fingerprint: createHash('sha256').update(canonicalJson(asked)).digest(),
+    fingerprint: fingerprintOf(asked),
   };
 }
 

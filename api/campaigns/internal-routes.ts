@@ -14,7 +14,7 @@ export function campaignsInternalRouter(
     const { id } = request.params;
     const found = isUuid(id) ? await find(id) : null;
     const campaign = found === null ? null : snapshotOf(found);
-    response.set('Cache-Control', 'no-store').json({ campaign });
+    response.json({ campaign });
   });
   router.all('/internal/campaigns/:id', internalOnly(internalToken), methodNotAllowed('GET'));
   return router;

@@ -7,10 +7,10 @@ import { etagOf, expectedVersion, isKnownToReader } from '../http/etag.ts';
 import { offeredIdempotencyKey } from '../http/idempotency-key.ts';
 import { jsonBodyOf, parseBody } from '../http/json-body.ts';
 import { pageOf, pageSize, readCursor } from '../http/pages.ts';
+import { pathId } from '../http/path-id.ts';
 import { methodNotAllowed, Problem } from '../http/problem.ts';
 import type { campaignsAnswer } from './answers.ts';
 import { campaignChanges, newCampaign } from './body.ts';
-import { campaignId } from './campaign-id.ts';
 import { maySee, summaryToJson, toJson, type Campaign } from './campaign.ts';
 import { createCampaign } from './create.ts';
 import { closeCampaign, editCampaign, publishCampaign } from './edit.ts';
@@ -106,6 +106,8 @@ function sendCampaign(response: Response, campaign: Campaign): void {
   setCaching(response, campaign);
   response.json(toJson(campaign));
 }
+
+const campaignId = (request: Request): string => pathId(request, 'id', 'campaign_not_found');
 
 /** A draft is for its owner's eyes, so for no cache. */
 function setCaching(response: Response, { version, publishedAt }: Campaign): void {

@@ -2,9 +2,9 @@
 import type { Router } from 'express';
 import { startOutboxRelay } from '../../events/relay.ts';
 import { openBroker, openPool, type ApiProcess } from '../process.ts';
-import type { Campaign } from './campaign.ts';
+import { readCampaign, type Campaign } from './campaign.ts';
 import { campaignsRouter, type CampaignsDeps } from './router.ts';
-import { findCampaign, ownerOf } from './store.ts';
+import { ownerOf } from './store.ts';
 
 export const CAMPAIGNS_NEEDS = ['CAMPAIGNS_DATABASE_URL'] as const;
 
@@ -34,7 +34,7 @@ export async function openCampaigns(
   );
   return {
     router: campaignsRouter({ pool, authenticate: deps.authenticate, outboxWritten: outbox.wake }),
-    find: (id) => findCampaign(pool, id),
+    find: (id) => readCampaign(pool, id),
     ownerOf: (id) => ownerOf(pool, id),
   };
 }

@@ -4,10 +4,6 @@ import { isUuid } from '../../domain/ids.ts';
 import { isSlug } from '../../domain/slug.ts';
 import { COLUMNS, readCampaign, type Campaign } from './campaign.ts';
 
-export async function findCampaign(pool: Pool, id: string): Promise<Campaign | null> {
-  return await readCampaign(pool, id);
-}
-
 /** By what stands in a link, in any spelling of its letters. */
 export async function findByIdOrSlug(pool: Pool, idOrSlug: string): Promise<Campaign | null> {
   const name = idOrSlug.toLowerCase();
@@ -23,10 +19,5 @@ export async function findByIdOrSlug(pool: Pool, idOrSlug: string): Promise<Camp
 
 /** Whose it is; null when it is the platform's own, or when there is no such campaign. */
 export async function ownerOf(pool: Pool, id: string): Promise<string | null> {
-  const { rows } = await pool.query<{ owner: string | null }>({
-    name: 'campaign-owner',
-    text: 'SELECT owner_id AS owner FROM campaigns WHERE id = $1',
-    values: [id],
-  });
-  return rows[0]?.owner ?? null;
+  return (await readCampaign(pool, id))?.ownerId ?? null;
 }

@@ -4,9 +4,9 @@ import type { Pool } from 'pg';
 import type { z } from 'zod';
 import type { CurrencyCode } from '../../domain/money.ts';
 import { etagOf, isKnownToReader } from '../http/etag.ts';
+import { pathId } from '../http/path-id.ts';
 import { methodNotAllowed, Problem } from '../http/problem.ts';
 import type { totalsAnswer } from './answers.ts';
-import { campaignId } from './campaign-id.ts';
 
 type CampaignTotals = {
   readonly campaignId: string;
@@ -23,7 +23,7 @@ type CampaignTotals = {
 
 export function addTotalsRoute(router: Router, pool: Pool): void {
   router.get('/campaigns/:id/total', async (request, response) => {
-    const totals = await readTotals(pool, campaignId(request));
+    const totals = await readTotals(pool, pathId(request, 'id', 'campaign_not_found'));
     if (totals === null) throw new Problem('campaign_not_found');
     const etag = etagOf(totals.version);
     response.set({ ETag: etag, 'Cache-Control': 'no-cache' });

@@ -2,6 +2,7 @@
 import type { Pool } from 'pg';
 import { hasPassed, type CampaignStatus } from '../../domain/campaign.ts';
 import { createBatcher } from '../../platform/batcher.ts';
+import { within } from '../../platform/within.ts';
 
 export type CampaignSnapshot = {
   readonly id: string;
@@ -45,7 +46,7 @@ export function createCampaignSnapshots(pool: Pool, lookup: CampaignLookup): Cam
       if (known !== null && !mayBeOutdated(known)) return known;
       let current: CampaignSnapshot | null;
       try {
-        current = await withLimit(lookup(id));
+        current = await within(LOOKUP_LIMIT_MS, lookup(id));
       } catch {
         return known ?? 'unreachable';
       }
@@ -73,16 +74,4 @@ export async function storeCampaignSnapshot(
      WHERE s.version < excluded.version`,
     [id, currency, status, version, deadline],
   );
-}
-
-async function withLimit<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${LOOKUP_LIMIT_MS} ms`)), LOOKUP_LIMIT_MS);
-  });
-  try {
-    return await Promise.race([work, limit]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,7 +1,5 @@
 /** What `POST /donate` takes, and the rules that decide its answer before anything is stored. */
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { canonicalJson } from '../../domain/canonical.ts';
 import {
   MAX_EMAIL_LENGTH,
   MAX_MESSAGE_LENGTH,
@@ -29,8 +27,3 @@ export const donateBody = z.strictObject({
 });
 
 export type DonateBody = z.infer<typeof donateBody>;
-
-/** Of the parsed body: key order, white space and omitted defaults make no difference, everything else does. */
-export function fingerprintOf(body: DonateBody): Buffer {
-  return createHash('sha256').update(canonicalJson(body)).digest();
-}

@@ -52,7 +52,7 @@ export function addHistoryRoutes(
     const wanted = { limit, after: readCursor(request.query['cursor']), status: wantedStatus(request) };
     const rows = await history.of(scopeOf(userOf(request)), wanted);
     const answer: z.infer<typeof donationsAnswer> = pageOf(rows, limit, toJson);
-    response.set('Cache-Control', 'no-store').json(answer);
+    response.json(answer);
   });
   router.all('/me/donations', methodNotAllowed('GET'));
 }

@@ -2,13 +2,13 @@ import { Router, type Request, type Response } from 'express';
 import type { z } from 'zod';
 import { GUEST, scopeOf, type Actor } from '../../domain/actor.ts';
 import { hasPassed } from '../../domain/campaign.ts';
-import { isUuid } from '../../domain/ids.ts';
 import { QueueFull } from '../../platform/batcher.ts';
 import { isDatabaseUnavailable } from '../../platform/database-errors.ts';
 import { activeTraceparent } from '../../platform/telemetry.ts';
-import { requiredIdempotencyKey } from '../http/idempotency-key.ts';
+import { fingerprintOf, requiredIdempotencyKey } from '../http/idempotency-key.ts';
 import { jsonBody, parseBody } from '../http/json-body.ts';
 import { actorOf, bearerToken, type Authenticate } from '../http/authentication.ts';
+import { pathId } from '../http/path-id.ts';
 import { preferredWaitSeconds } from '../http/prefer.ts';
 import { methodNotAllowed, Problem } from '../http/problem.ts';
 import { answerStreamHead, openEventStream } from '../http/sse.ts';
@@ -17,7 +17,7 @@ import type { acceptedDonationAnswer, readDonationAnswer } from './answers.ts';
 import type { CampaignSnapshots } from './campaign-snapshots.ts';
 import { toJson, type Donation } from './donation.ts';
 import type { CardTesting } from './card-testing.ts';
-import { donateBody, fingerprintOf, type DonateBody } from './donate.ts';
+import { donateBody, type DonateBody } from './donate.ts';
 import { followDonation, hasEnded } from './follow.ts';
 import { addHistoryRoutes, type DonationHistory } from './history.ts';
 import type { DonationIdentity } from './identity.ts';
@@ -49,9 +49,7 @@ export function donationsRouter(deps: DonationsDeps): Router {
   let streams = 0;
 
   const readable = async (request: Request): Promise<{ donation: Donation; reader: Reader }> => {
-    const { id } = request.params;
-    const donationId = typeof id === 'string' ? id.toLowerCase() : id;
-    if (!isUuid(donationId)) throw new Problem('not_found');
+    const donationId = pathId(request);
     const holder = await holderOf(request, donationId, deps);
     const donation = holder === null ? null : await requests.find(donationId);
     const reader = holder === null || donation === null ? null : readerOf(holder, donation);
@@ -82,7 +80,7 @@ export function donationsRouter(deps: DonationsDeps): Router {
       ...toJson(donation),
       ...(clientSecret === null ? {} : { clientSecret }),
     };
-    response.set('Cache-Control', 'no-store').json(answer);
+    response.json(answer);
   });
   router.all('/donations/:id', methodNotAllowed('GET'));
 
@@ -92,7 +90,7 @@ export function donationsRouter(deps: DonationsDeps): Router {
     response
       .status(202)
       .location(`/donations/${donation.id}`)
-      .set({ 'Retry-After': String(RETRY_AFTER_SECONDS), 'Cache-Control': 'no-store' })
+      .set('Retry-After', String(RETRY_AFTER_SECONDS))
       .json(toJson((await requests.find(donation.id)) ?? donation));
   });
   router.all('/donations/:id/cancel', methodNotAllowed('POST'));
@@ -263,7 +261,7 @@ function sendDonation(response: Response, { created, donation }: Accepted, ident
   response
     .status(decided ? 201 : 202)
     .location(`/donations/${donation.id}`)
-    .set({ 'Retry-After': String(RETRY_AFTER_SECONDS), 'Cache-Control': 'no-store' })
+    .set('Retry-After', String(RETRY_AFTER_SECONDS))
     .json(answer);
 }
 

@@ -1,7 +1,6 @@
 /** Donations as a part of a process: its database, its relays, its routes. */
 import type { Router } from 'express';
 import { taskQueues } from '../../platform/temporal.ts';
-import { clientsBehind } from '../http/client-address.ts';
 import { openPool, type ApiProcess, type Temporal } from '../process.ts';
 import { createCampaignSnapshots, type CampaignLookup } from './campaign-snapshots.ts';
 import { createCardTesting } from './card-testing.ts';
@@ -48,7 +47,7 @@ export async function openDonations(
     campaigns: createCampaignSnapshots(pool, deps.findCampaign),
     identity,
     authenticate: deps.authenticate,
-    clientOf: clientsBehind(config.TRUSTED_PROXIES),
+    clientOf: it.clientOf,
     cardTesting: createCardTesting(pool, identity, config.LIMITS, log),
     seen: it.redis === null ? null : createSeenDonations(it.redis.redis, it.redis.breaker),
     clientSecretOf: deps.clientSecretOf,

@@ -6,7 +6,7 @@ import { ROLES, type Role, type User } from '../../domain/actor.ts';
 import { isUuid } from '../../domain/ids.ts';
 import type { Authenticate } from './authentication.ts';
 import { createTokenCache } from './token-cache.ts';
-import { verifyToken, type Claims } from './token-verifier.ts';
+import { readSegment, verifyToken, type Claims } from './token-verifier.ts';
 import type { VerificationKeys } from './verification-keys.ts';
 
 export const ACCESS_TOKEN_ALGORITHM = 'RS256';
@@ -137,14 +137,9 @@ function createHeaderReader(): (token: string) => string | null {
 
 /** Exactly alg, typ and kid: whatever else a header may ask for (jku, x5u, jwk, crit) is not ours. */
 function readHeader(segment: string): string | null {
-  let header: unknown;
-  try {
-    header = JSON.parse(Buffer.from(segment, 'base64url').toString('utf8'));
-  } catch {
-    return null;
-  }
-  if (typeof header !== 'object' || header === null) return null;
-  const { alg, typ, kid, ...others } = header as Readonly<Record<string, unknown>>;
+  const header = readSegment(segment);
+  if (header === null) return null;
+  const { alg, typ, kid, ...others } = header;
   const isOurs =
     alg === ACCESS_TOKEN_ALGORITHM && typ === ACCESS_TOKEN_TYPE && Object.keys(others).length === 0;
   return isOurs && typeof kid === 'string' ? kid : null;

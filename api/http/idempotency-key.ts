@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import type { Request } from 'express';
+import { canonicalJson, type JsonValue } from '../../domain/canonical.ts';
 import { parseIdempotencyKey } from '../../domain/idempotency-key.ts';
 import { Problem } from './problem.ts';
 
@@ -12,4 +14,9 @@ export function requiredIdempotencyKey(request: Request): string {
 /** The same where the header is only offered; null without it. One that is there and empty is a mistake. */
 export function offeredIdempotencyKey(request: Request): string | null {
   return request.headersDistinct['idempotency-key'] === undefined ? null : requiredIdempotencyKey(request);
+}
+
+/** Of what was asked, as parsed: key order, white space and omitted defaults make no difference, everything else does. */
+export function fingerprintOf(asked: JsonValue): Buffer {
+  return createHash('sha256').update(canonicalJson(asked)).digest();
 }

@@ -27,10 +27,14 @@ function isSigned(token: string, key: KeyObject): boolean {
 }
 
 function claimsOf(token: string): Claims | null {
-  const segment = token.slice(token.indexOf('.') + 1, token.lastIndexOf('.'));
+  return readSegment(token.slice(token.indexOf('.') + 1, token.lastIndexOf('.')));
+}
+
+/** The JSON object that a part of a token is; null when it is none. */
+export function readSegment(segment: string): Readonly<Record<string, unknown>> | null {
   try {
-    const claims: unknown = JSON.parse(Buffer.from(segment, 'base64url').toString('utf8'));
-    return typeof claims === 'object' && claims !== null && !Array.isArray(claims) ? { ...claims } : null;
+    const value: unknown = JSON.parse(Buffer.from(segment, 'base64url').toString('utf8'));
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : null;
   } catch {
     return null;
   }

@@ -13,7 +13,7 @@ export function paymentsInternalRouter(
   router.get(path, internalOnly(internalToken), async (request, response) => {
     const { donationId } = request.params;
     if (!isUuid(donationId)) throw new Problem('not_found');
-    response.set('Cache-Control', 'no-store').json({ clientSecret: await clientSecretOf(donationId) });
+    response.json({ clientSecret: await clientSecretOf(donationId) });
   });
   router.all(path, internalOnly(internalToken), methodNotAllowed('GET'));
   return router;

@@ -19,7 +19,7 @@ export function addReconciliationRoutes(
   router.get('/admin/reconciliation', operator, async (request, response) => {
     const report = await reports.report();
     if (report === null) throw new Problem('not_found');
-    response.set({ 'Cache-Control': 'no-store', Vary: 'Accept' });
+    response.vary('Accept');
     if (request.accepts(['application/json', 'text/csv']) === 'text/csv')
       response.type('text/csv').attachment(`reconciliation-${report.run.id}.csv`).send(reportCsv(report));
     else response.json(reportToJson(report));
@@ -31,7 +31,7 @@ export function addReconciliationRoutes(
       data: (await reports.reviews()).map(reviewToJson),
       nextCursor: null,
     };
-    response.set('Cache-Control', 'no-store').json(answer);
+    response.json(answer);
   });
   router.all('/admin/reviews', methodNotAllowed('GET'));
 }

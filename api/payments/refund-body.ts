@@ -1,8 +1,7 @@
 /** What `POST /donations/:id/refunds` takes. */
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { canonicalJson } from '../../domain/canonical.ts';
 import { MAX_MESSAGE_LENGTH } from '../../domain/limits.ts';
+import { fingerprintOf } from '../http/idempotency-key.ts';
 import { amountMinor, currencyCode } from '../http/openapi/fields.ts';
 
 /** Without an amount, all that is left of the donation. */
@@ -21,7 +20,5 @@ export type RefundBody = z.infer<typeof refundBody>;
 
 /** The donation is part of it: the same key for another donation is another request. */
 export function refundFingerprint(donationId: string, body: RefundBody): Buffer {
-  return createHash('sha256')
-    .update(canonicalJson({ donationId, ...body }))
-    .digest();
+  return fingerprintOf({ donationId, ...body });
 }

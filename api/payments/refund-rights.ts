@@ -1,7 +1,7 @@
 /** Who may give a donation's money back: operators, and the organizer whose campaign got it. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { User } from '../../domain/actor.ts';
 import type { Logger } from '../../platform/log.ts';
+import { within } from '../../platform/within.ts';
 import { Problem } from '../http/problem.ts';
 import type { RefundStore } from './refunds.ts';
 
@@ -27,22 +27,10 @@ export async function checkRefundRights(
   if (campaignId === null) throw new Problem('not_found');
   let ownerId: string | null;
   try {
-    ownerId = await withinLimit(campaignOwnerOf(campaignId));
+    ownerId = await within(OWNER_LIMIT_MS, campaignOwnerOf(campaignId));
   } catch (error) {
     log.warn({ err: error, campaignId }, 'whose campaign it is cannot be told right now');
     throw new Problem('campaigns_unavailable');
   }
   if (ownerId !== user.id) throw new Problem('not_found');
-}
-
-async function withinLimit<T>(answer: Promise<T>): Promise<T> {
-  const answered = new AbortController();
-  const limit = sleep(OWNER_LIMIT_MS, undefined, { signal: answered.signal }).then(() => {
-    throw new Error(`no answer within ${OWNER_LIMIT_MS} ms`);
-  });
-  try {
-    return await Promise.race([answer, limit]);
-  } finally {
-    answered.abort();
-  }
 }

@@ -2,10 +2,10 @@
 import type { Request, Router } from 'express';
 import type { z } from 'zod';
 import { scopeOf } from '../../domain/actor.ts';
-import { isUuid } from '../../domain/ids.ts';
 import { requiredIdempotencyKey } from '../http/idempotency-key.ts';
 import { jsonBody, parseBody } from '../http/json-body.ts';
 import { signedIn, userOf, type Authenticate } from '../http/authentication.ts';
+import { pathId } from '../http/path-id.ts';
 import { methodNotAllowed, Problem } from '../http/problem.ts';
 import type { refundAnswer, refundsAnswer } from './answers.ts';
 import { refundBody, refundFingerprint } from './refund-body.ts';
@@ -24,7 +24,7 @@ export function addRefundRoutes(router: Router, deps: RefundRoutes): void {
   const staff = signedIn(deps.authenticate, 'operator', 'organizer');
 
   router.post('/donations/:id/refunds', staff, ...jsonBody, async (request, response) => {
-    const donationId = uuidOf(request, 'id');
+    const donationId = pathId(request);
     const idempotencyKey = requiredIdempotencyKey(request);
     const body = parseBody(request, refundBody);
     const user = userOf(request);
@@ -45,40 +45,32 @@ export function addRefundRoutes(router: Router, deps: RefundRoutes): void {
     response
       .status(202)
       .location(`/donations/${donationId}/refunds/${answer.refund.id}`)
-      .set({ 'Retry-After': String(RETRY_AFTER_SECONDS), 'Cache-Control': 'no-store' })
+      .set('Retry-After', String(RETRY_AFTER_SECONDS))
       .json(toJson(answer.refund));
   });
 
   router.get('/donations/:id/refunds', staff, async (request, response) => {
     const found = await listed(deps, request);
     const answer: z.infer<typeof refundsAnswer> = { data: found.map(toJson), nextCursor: null };
-    response.set('Cache-Control', 'no-store').json(answer);
+    response.json(answer);
   });
   router.all('/donations/:id/refunds', methodNotAllowed('GET', 'POST'));
 
   router.get('/donations/:id/refunds/:refundId', staff, async (request, response) => {
-    const refundId = uuidOf(request, 'refundId');
+    const refundId = pathId(request, 'refundId');
     const refund = (await listed(deps, request)).find(({ id }) => id === refundId);
     if (refund === undefined) throw new Problem('not_found');
-    response.set('Cache-Control', 'no-store').json(toJson(refund));
+    response.json(toJson(refund));
   });
   router.all('/donations/:id/refunds/:refundId', methodNotAllowed('GET'));
 }
 
 async function listed(deps: RefundRoutes, request: Request): Promise<Refund[]> {
-  const donationId = uuidOf(request, 'id');
+  const donationId = pathId(request);
   await checkRefundRights(deps, userOf(request), donationId);
   const found = await deps.refunds.list(donationId);
   if (found === null) throw new Problem('not_found');
   return found;
-}
-
-/** In any spelling of its letters; what is no id is the id of nothing. */
-function uuidOf(request: Request, name: 'id' | 'refundId'): string {
-  const value = request.params[name];
-  const id = typeof value === 'string' ? value.toLowerCase() : value;
-  if (!isUuid(id)) throw new Problem('not_found');
-  return id;
 }
 
 function toJson(refund: Refund): z.infer<typeof refundAnswer> {

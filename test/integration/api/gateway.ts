@@ -4,7 +4,8 @@ import type { Express, Router } from 'express';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
 import { campaignsRouter } from '../../../api/campaigns/router.ts';
-import { findCampaign, ownerOf } from '../../../api/campaigns/store.ts';
+import { readCampaign } from '../../../api/campaigns/campaign.ts';
+import { ownerOf } from '../../../api/campaigns/store.ts';
 import { createCampaignSnapshots, type CampaignLookup } from '../../../api/donations/campaign-snapshots.ts';
 import { createDonationHistory } from '../../../api/donations/history.ts';
 import { createCardTesting } from '../../../api/donations/card-testing.ts';
@@ -110,7 +111,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         history: createDonationHistory(pools.donations),
         campaigns: createCampaignSnapshots(
           pools.donations,
-          options.lookup ?? ((id) => findCampaign(pools.campaigns, id)),
+          options.lookup ?? ((id) => readCampaign(pools.campaigns, id)),
         ),
         identity,
         authenticate,

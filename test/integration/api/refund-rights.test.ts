@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { campaignsInternalRouter } from '../../../api/campaigns/internal-routes.ts';
-import { findCampaign } from '../../../api/campaigns/store.ts';
+import { readCampaign } from '../../../api/campaigns/campaign.ts';
 import { closeServer, createApp, listen } from '../../../api/http/app.ts';
 import { clientsBehind } from '../../../api/http/client-address.ts';
 import { createInternalCaller } from '../../../api/http/internal.ts';
@@ -250,7 +250,7 @@ describe('where services run apart', () => {
       describes: [],
       log: silent,
       limits: { limits: loadConfig([], {}).LIMITS, clientOf: clientsBehind([]), store: null },
-      routers: [campaignsInternalRouter('internal', (id) => findCampaign(gateway.pools.campaigns, id))],
+      routers: [campaignsInternalRouter('internal', (id) => readCampaign(gateway.pools.campaigns, id))],
       breakers: [],
       ready: () => Promise.resolve(),
     });
