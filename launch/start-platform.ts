@@ -4,12 +4,13 @@ import { withoutPassword } from './components/component.ts';
 import { findProvider } from './components/provider.ts';
 import { passedSettings, type LaunchOptions } from './options.ts';
 import { ownAccessToken } from './own-account.ts';
+import { replaceForeignKeys } from './own-keys.ts';
 import { ENVIRONMENT_FILE, PROVIDER_LEDGER, SECRETS_FILE, STATE } from './paths.ts';
 import { platformEnvironment } from './platform-environment.ts';
 import { describeListener, freePort, isPortFree, LOOPBACK } from './ports.ts';
 import { generatePrismaClients, prepareDatabases } from './prepare.ts';
 import { Refusal } from './refusal.ts';
-import { say, step } from './screen.ts';
+import { say, step, warn } from './screen.ts';
 import { loadSecrets, writePrivately } from './secrets.ts';
 import { seedCampaigns } from './seed.ts';
 import type { Session } from './session.ts';
@@ -53,6 +54,12 @@ export async function startPlatform(session: Session, options: LaunchOptions): P
     ({ applied }) =>
       `Databases ${options.namePrefix}_* ready${applied === 0 ? '' : ` (${applied} migrations applied)`}`,
   );
+
+  if (await replaceForeignKeys(databases.urls.auth, secrets.authSecret)) {
+    warn(
+      `The keys of access tokens in ${options.namePrefix}_auth were another checkout's: they were replaced by new ones.`,
+    );
+  }
 
   const start = createStarter(session);
   if (provider.simulator !== undefined) {

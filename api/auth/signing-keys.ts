@@ -65,7 +65,8 @@ export async function openSigningKeys(pool: Pool, secret: string): Promise<Signi
 /**
  * Publishes a new key that signs from `activationSeconds` on, and lets the one before it retire once the tokens that it
  * has signed until then have expired. `atOnce` is for a key that has leaked: its tokens count no more, everybody's client
- * refreshes. Null when somebody else rotates at the same moment.
+ * refreshes. `isSecretLost` is for keys that nobody can read any more: as `atOnce`, and `secret` need not be theirs. Null
+ * when somebody else rotates at the same moment.
  */
 export async function rotateSigningKeys(
   pool: Pool,
@@ -74,15 +75,17 @@ export async function rotateSigningKeys(
     readonly activationSeconds: number;
     readonly accessTokenSeconds: number;
     readonly atOnce?: boolean;
+    readonly isSecretLost?: boolean;
   },
 ): Promise<string | null> {
-  const { activationSeconds, accessTokenSeconds, atOnce = false } = options;
+  const { activationSeconds, accessTokenSeconds, isSecretLost = false } = options;
+  const atOnce = isSecretLost || options.atOnce === true;
   const sealingKey = deriveKey(secret, 'signing keys');
   const { rows } = await pool.query<{ generation: number }>(
     'SELECT coalesce(max(generation), 0) + 1 AS generation FROM signing_keys',
   );
   const generation = rows[0]?.generation ?? 1;
-  if (generation > 1) await readCurrent(pool, sealingKey, undefined);
+  if (generation > 1 && !isSecretLost) await readCurrent(pool, sealingKey, undefined);
   const kid = await insertKey(pool, sealingKey, generation, atOnce ? 0 : activationSeconds);
   if (kid === null) return null;
   const remainsSeconds = atOnce ? 0 : activationSeconds + 2 * (REREAD_MS / 1_000) + accessTokenSeconds;

@@ -9,6 +9,7 @@ import { accessTokens } from '../../../api/http/access-tokens.ts';
 import type { Authenticate } from '../../../api/http/authentication.ts';
 import { jwksAt } from '../../../api/http/jwks-client.ts';
 import { createVerificationKeys } from '../../../api/http/verification-keys.ts';
+import { replaceForeignKeys } from '../../../launch/own-keys.ts';
 import { ConfigError, loadConfig } from '../../../platform/config.ts';
 import { createLogger } from '../../../platform/log.ts';
 import { createPool } from '../../../platform/postgres.ts';
@@ -153,6 +154,35 @@ describe('a rotation', () => {
     const other = rotateSigningKeys(pool, 'another secret that is long enough as well', rotation);
     await expect(other).rejects.toThrow(ConfigError);
     expect(await listSigningKeys(pool)).toMatchObject([{ generation: 1, retiresAt: null }]);
+  });
+});
+
+describe('keys whose secret was left in another checkout', () => {
+  const LOST = 'a secret that another checkout took along with it';
+
+  test('are replaced once by a key of this one, and theirs count no more', async () => {
+    const foreign = await (await openSigningKeys(pool, LOST)).current();
+    await rotateSigningKeys(pool, LOST, { activationSeconds: 120, accessTokenSeconds: 600 });
+    const theirs = signAccessToken(foreign, USER, settings).token;
+
+    expect(await replaceForeignKeys(urls.auth, AUTH_SECRET)).toBe(true);
+    const keys = await openSigningKeys(pool, AUTH_SECRET);
+    const current = await keys.current();
+    expect((await keys.published()).map(({ kid }) => kid)).toEqual([current.kid]);
+    const { authenticate } = verifier(keys.published);
+    expect(await authenticate(theirs)).toBeNull();
+    expect(await authenticate(signAccessToken(current, USER, settings).token)).toEqual({
+      kind: 'user',
+      ...USER,
+    });
+    expect(await replaceForeignKeys(urls.auth, AUTH_SECRET)).toBe(false);
+    expect((await (await openSigningKeys(pool, AUTH_SECRET)).current()).kid).toBe(current.kid);
+  });
+
+  test('of our own are left alone, and where there are none the first is made', async () => {
+    expect(await replaceForeignKeys(urls.auth, AUTH_SECRET)).toBe(false);
+    expect(await replaceForeignKeys(urls.auth, AUTH_SECRET)).toBe(false);
+    expect(await listSigningKeys(pool)).toMatchObject([{ generation: 1, state: 'signing' }]);
   });
 });
 
