@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { ensureDirectory } from './paths.ts';
@@ -45,11 +45,11 @@ function makeSecrets(services: readonly string[]): Secrets {
   };
 }
 
-/** Writes JSON that only this user can read. */
+/** Writes JSON that only this user can read; who reads meanwhile finds what was there before. */
 export function writePrivately(file: string, value: unknown): void {
-  writeFileSync(file, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
-  // The mode above counts only for a new file.
-  chmodSync(file, 0o600);
+  const next = `${file}.${process.pid}.next`;
+  writeFileSync(next, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
+  renameSync(next, file);
 }
 
 function random(bytes: number): string {

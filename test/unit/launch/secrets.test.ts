@@ -1,8 +1,8 @@
-import { chmodSync, mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, mkdtempSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { loadSecrets } from '../../../launch/secrets.ts';
+import { loadSecrets, writePrivately } from '../../../launch/secrets.ts';
 
 const secretsFile = (): string => join(mkdtempSync(join(tmpdir(), 'secrets-')), 'secrets.json');
 
@@ -39,4 +39,14 @@ test('a file that others could read is closed to them again', () => {
   loadSecrets(file, ['donations']);
   expect(statSync(file).mode & 0o777).toBe(0o600);
   expect(JSON.parse(readFileSync(file, 'utf8'))).toHaveProperty('authSecret');
+});
+
+test('who reads a file while it is written anew finds all of what was there before', () => {
+  const file = secretsFile();
+  writePrivately(file, { signedIn: 'before' });
+  const reader = openSync(file, 'r');
+  writePrivately(file, { signedIn: 'after' });
+  expect(JSON.parse(readFileSync(reader, 'utf8'))).toEqual({ signedIn: 'before' });
+  closeSync(reader);
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ signedIn: 'after' });
 });
