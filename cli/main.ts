@@ -1,19 +1,27 @@
 /** `npm run careforall -- <command>`: give, give back, find, look at and replay donations, audit and reconcile all of them, see how the system is. */
 import { Command, CommanderError } from 'commander';
-import { loginCommand, logoutCommand, whoamiCommand } from './account/command.ts';
-import { auditCommand } from './audit/command.ts';
-import { doctorCommand } from './doctor/command.ts';
-import { donateCommand } from './donate/command.ts';
-import { findCommand } from './find/command.ts';
-import { keysCommand } from './keys/command.ts';
-import { operatorCommand } from './operator/command.ts';
 import { CommandProblem, EXIT, type ExitCode } from './problem.ts';
-import { reconcileCommand } from './reconcile/command.ts';
-import { reviewCommand } from './reconcile/review.ts';
-import { refundCommand } from './refund/command.ts';
-import { replayCommand } from './replay/command.ts';
 import { styled } from './text.ts';
-import { watchCommand } from './watch/command.ts';
+
+type MakeCommand = (end: (exitCode: ExitCode) => void) => Command;
+
+/** In the order in which `--help` lists them. Only what was asked for is loaded: together they take most of a second. */
+const COMMANDS = new Map<string, () => Promise<MakeCommand>>([
+  ['donate', async () => (await import('./donate/command.ts')).donateCommand],
+  ['refund', async () => (await import('./refund/command.ts')).refundCommand],
+  ['watch', async () => (await import('./watch/command.ts')).watchCommand],
+  ['find', async () => (await import('./find/command.ts')).findCommand],
+  ['audit', async () => (await import('./audit/command.ts')).auditCommand],
+  ['reconcile', async () => (await import('./reconcile/command.ts')).reconcileCommand],
+  ['review', async () => (await import('./reconcile/review.ts')).reviewCommand],
+  ['doctor', async () => (await import('./doctor/command.ts')).doctorCommand],
+  ['replay', async () => (await import('./replay/command.ts')).replayCommand],
+  ['login', async () => (await import('./account/command.ts')).loginCommand],
+  ['logout', async () => (await import('./account/command.ts')).logoutCommand],
+  ['whoami', async () => (await import('./account/command.ts')).whoamiCommand],
+  ['operator', async () => (await import('./operator/command.ts')).operatorCommand],
+  ['keys', async () => (await import('./keys/command.ts')).keysCommand],
+]);
 
 const end = (exitCode: ExitCode): void => {
   process.exitCode = exitCode;
@@ -28,23 +36,11 @@ const program = new Command('careforall')
   )
   .exitOverride()
   .showSuggestionAfterError();
-for (const command of [
-  donateCommand,
-  refundCommand,
-  watchCommand,
-  findCommand,
-  auditCommand,
-  reconcileCommand,
-  reviewCommand,
-  doctorCommand,
-  replayCommand,
-  loginCommand,
-  logoutCommand,
-  whoamiCommand,
-  operatorCommand,
-  keysCommand,
-])
+const asked = COMMANDS.get(process.argv[2] ?? '');
+for (const load of asked === undefined ? COMMANDS.values() : [asked]) {
+  const command = await load();
   program.addCommand(command(end).copyInheritedSettings(program));
+}
 
 try {
   await program.parseAsync();

@@ -28,6 +28,8 @@ describe('the command line', { timeout: 20_000 }, () => {
     [['donate', '--amount', '25.00']],
     [['watch', 'not-an-id']],
     [['refund']],
+    [['refnud']],
+    [['toString']],
     [['replay', '--timeout', 'soon']],
   ])('ends with 2 when it is called wrongly: %j', async (args) => {
     const { code, stdout, stderr } = await careforall(args);
