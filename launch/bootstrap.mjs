@@ -13,6 +13,8 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const MODULES = join(ROOT, 'node_modules');
 const STAMP = join(MODULES, '.careforall-installed');
 const INSTALLING = join(ROOT, '.careforall', 'installing.pid');
+/** Every process of ours reads the same sources: what Node has made of them is kept for the next one. */
+const COMPILED = join(ROOT, '.careforall', 'compile-cache');
 const NEEDED_NODE_MAJOR = 24;
 
 /** @param {string} script path from the root of the checkout */
@@ -188,7 +190,7 @@ function run(node, args) {
   const child = spawn(node, args, {
     cwd: ROOT,
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
-    env: { ...process.env, PATH: path },
+    env: { ...process.env, PATH: path, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? COMPILED },
   });
   for (const signal of SIGNALS) process.on(signal, () => child.kill(signal));
   const orphaned = watchNpm(() => child.kill('SIGTERM'));
