@@ -11,6 +11,7 @@ import { actorOf, bearerToken, type Authenticate } from '../http/authentication.
 import { pathId } from '../http/path-id.ts';
 import { preferredWaitSeconds } from '../http/prefer.ts';
 import { methodNotAllowed, Problem } from '../http/problem.ts';
+import { countAccount } from '../http/rate-limits.ts';
 import { answerStreamHead, openEventStream } from '../http/sse.ts';
 import type { Client, ClientOf } from '../http/client-address.ts';
 import type { acceptedDonationAnswer, readDonationAnswer } from './answers.ts';
@@ -235,10 +236,12 @@ async function holderOf(
   id: string,
   { identity, authenticate }: DonationsDeps,
 ): Promise<Actor | null> {
+  request.res?.vary('Authorization');
   const token = bearerToken(request);
   if (token === null) return null;
   if (identity.isDonorToken(id, token)) return GUEST;
   const user = await authenticate(token);
+  if (user !== null) await countAccount(request, user);
   // Whoever shows an access token that has expired can do something about it; a donor token never expires.
   if (user === null && ACCESS_TOKEN.test(token)) throw new Problem('unauthorized');
   return user;

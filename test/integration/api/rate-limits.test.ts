@@ -29,7 +29,7 @@ const WINDOW_SECONDS = 4;
 const LIMITS = JSON.stringify({
   donate: { address: { requests: 5, seconds: WINDOW_SECONDS }, account: { requests: 3, seconds: 60 } },
   write: { address: { requests: 4, seconds: 60 } },
-  read: { address: { requests: 6, seconds: 60 } },
+  read: { address: { requests: 6, seconds: 60 }, account: { requests: 2, seconds: 60 } },
   ownNetworks: ['127.0.0.0/8', '::1'],
 });
 const env = { LIMITS, TRUSTED_PROXIES: '127.0.0.1' };
@@ -228,6 +228,19 @@ describe('without Redis', () => {
     expect(reads.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 200, 429]);
     expect(reads[0]?.headers).toMatchObject({ 'ratelimit-limit': '6', 'ratelimit-remaining': '5' });
     expect((await give(gateway, campaignId, from)).status).toBe(202);
+  });
+
+  test('who reads with an account is counted wherever it comes from', async () => {
+    const given = await give(gateway, campaignId, newAddress(), { token: OPERATOR_TOKEN });
+    const read = (): Promise<Answer> =>
+      gateway.send({
+        path: String(given.headers['location']),
+        headers: [
+          ['Authorization', `Bearer ${OPERATOR_TOKEN}`],
+          ['X-Forwarded-For', newAddress()],
+        ],
+      });
+    expect([await read(), await read(), await read()].map(({ status }) => status)).toEqual([200, 200, 429]);
   });
 
   test('what is refused for another reason counts too: who guesses is slowed down', async () => {
