@@ -36,8 +36,11 @@ export async function untilEnded(stack: Stack, gifts: readonly Given[], withinMs
   );
 }
 
-/** Nothing waits for anybody: started, delivered, applied, published, received, and every workflow closed. */
-export async function untilAtRest(stack: Stack, withinMs = 30_000): Promise<void> {
+/**
+ * Nothing waits for anybody: started, delivered, applied, published, received, and every workflow closed. A question to the
+ * provider that its worker took to the grave is asked again after 25 s only, and the next worker's may be lost as well.
+ */
+export async function untilAtRest(stack: Stack, withinMs = 75_000): Promise<void> {
   const { donations, payments, campaigns, notifications } = stack.pools;
   const hasBroker = stack.environment['RABBITMQ_URL'] !== undefined;
   await eventually(

@@ -61,6 +61,7 @@ describe('where every process is started again when it dies', () => {
     let campaignId: string;
     beforeAll(async () => {
       campaignId = await createCampaign(stack);
+      await untilTold(stack);
       // Events come before the provider's answer, so that they have something to tell.
       await stack.simulator.turn({ webhookEarly: 1 });
     });

@@ -12,7 +12,8 @@ let stack: Stack;
 beforeAll(async () => {
   stack = await startStack({
     apis: 2,
-    policy: { quietAfterOperationMs: 0, retryInitialMs: 200, sweepAfterMs: 1_000, leaseMs: 2_000 },
+    // The lease outlasts the thousand copies: a delivery that took longer would be made again, and be a second signal.
+    policy: { quietAfterOperationMs: 0, retryInitialMs: 200, sweepAfterMs: 1_000, leaseMs: 10_000 },
   });
 });
 afterEach(() => stack.simulator.reset());
