@@ -28,6 +28,8 @@ export type VerificationKeys = {
 
 const MIN_MODULUS_BITS = 2_048;
 const RETRY_AFTER_SECONDS = 3;
+/** Whoever was started before the issuer refuses everybody until it has asked again. */
+const FAILED_PAUSE_MS = 250;
 
 /**
  * Keys that are known go on working while their issuer is away. One that is not makes us look, at most once per pause:
@@ -64,7 +66,8 @@ export function createVerificationKeys(options: {
     });
     return looking;
   };
-  const mayLook = (): boolean => now() - lookedAtMs >= settings.keysPauseSeconds * 1_000;
+  const mayLook = (): boolean =>
+    now() - lookedAtMs >= (failed ? FAILED_PAUSE_MS : settings.keysPauseSeconds * 1_000);
   const refreshWhenOld = (): void => {
     if (now() - loadedAtMs >= settings.keysMaxAgeSeconds * 1_000 && mayLook()) void load();
   };

@@ -181,7 +181,9 @@ describe('money that goes back', TOGETHER, () => {
       await payInBrowser(stage, paymentId);
       await stage.provider.capturePayment(paymentId, `${donationId}:test:capture`);
       await tell(stage, { ...donation, paymentId }, (type) => type === 'payment_intent.succeeded');
-      expect(await handle.result()).toMatchObject({ status: 'CAPTURED' });
+      // Its aftercare may be through before the donation has given up its cancel.
+      const { status } = (await handle.result()) as { status: string };
+      expect(fate === 'kept' ? ['CAPTURED'] : ['CAPTURED', 'REFUNDED']).toContain(status);
       await eventually(
         'it is decided and done',
         async () => {

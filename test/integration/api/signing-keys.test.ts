@@ -243,6 +243,21 @@ describe('whoever checks tokens', () => {
     expect(await authenticate(unknown)).toBeNull();
   });
 
+  test('that was started before their issuer asks it again soon', async () => {
+    const keys = await openSigningKeys(pool, AUTH_SECRET);
+    let away = true;
+    const { authenticate, pass, looks } = verifier(() =>
+      away ? Promise.reject(new Error('not started yet')) : keys.published(),
+    );
+    const { token } = signAccessToken(await keys.current(), USER, settings);
+    await expect(authenticate(token)).rejects.toMatchObject({ code: 'keys_unavailable' });
+    away = false;
+    await expect(authenticate(token)).rejects.toMatchObject({ code: 'keys_unavailable' });
+    expect(looks()).toBe(1);
+    pass(0.3);
+    expect(await authenticate(token)).toEqual({ kind: 'user', ...USER });
+  });
+
   test('takes no key that is short or for something else', async () => {
     const pair = (modulusLength: number) => generateKeyPairSync('rsa', { modulusLength });
     const [short, other, right] = [pair(1_024), pair(2_048), pair(2_048)];
