@@ -63,7 +63,7 @@ export default defineConfig({
           globalSetup: ['test/harness/temporal-setup.ts'],
           // The Temporal worker is native code: it gets a process, not a thread.
           pool: 'forks',
-          fileParallelism: false,
+          maxWorkers: 2,
           testTimeout: 60 * second,
           hookTimeout: 120 * second,
           sequence: { groupOrder: 2 },
@@ -86,7 +86,7 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           globalSetup: ['test/harness/stack-setup.ts'],
           pool: 'forks',
-          maxWorkers: 2,
+          maxWorkers: 3,
           testTimeout: 300 * second,
           hookTimeout: 300 * second,
           sequence: { groupOrder: 4 },
