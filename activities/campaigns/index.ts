@@ -61,9 +61,11 @@ export function createCampaignActivities(deps: CampaignActivityDeps): CampaignAc
     },
 
     isOpen: async (campaignId) => {
-      const { rowCount } = await pool.query(`SELECT FROM campaigns WHERE id = $1 AND status = 'open'`, [
-        campaignId,
-      ]);
+      // Past its deadline it takes nothing, also before it has been closed for it.
+      const { rowCount } = await pool.query(
+        `SELECT FROM campaigns WHERE id = $1 AND status = 'open' AND (deadline IS NULL OR deadline > now())`,
+        [campaignId],
+      );
       return rowCount === 1;
     },
   };

@@ -1,4 +1,7 @@
-/** What donations knows of campaigns, so that `POST /donate` needs no other service: fed by events, read through on a miss. */
+/**
+ * What donations knows of campaigns, so that `POST /donate` needs no other service: fed by events, read through on a miss,
+ * and asked about again now and then, because without RabbitMQ no event tells that a campaign was closed.
+ */
 import type { Pool } from 'pg';
 import { hasPassed, type CampaignStatus } from '../../domain/campaign.ts';
 import { createBatcher } from '../../platform/batcher.ts';
@@ -22,8 +25,19 @@ export type CampaignSnapshots = {
 };
 
 const LOOKUP_LIMIT_MS = 2_000;
+/** For a campaign that is known to take donations, a donor waits no longer to hear that it still does. */
+const RECHECK_LIMIT_MS = 300;
+const RECHECK_AFTER_MS = 10_000;
+/** Above it everything is asked about anew. */
+const MAX_CHECKED = 10_000;
 
-export function createCampaignSnapshots(pool: Pool, lookup: CampaignLookup): CampaignSnapshots {
+type Check = { readonly atMs: number; answer: Promise<CampaignSnapshot | null> | null };
+
+export function createCampaignSnapshots(
+  pool: Pool,
+  lookup: CampaignLookup,
+  now: () => number = () => performance.now(),
+): CampaignSnapshots {
   const reads = createBatcher<string, CampaignSnapshot | null>({
     maxBatch: 128,
     maxWaiting: 4_000,
@@ -40,20 +54,49 @@ export function createCampaignSnapshots(pool: Pool, lookup: CampaignLookup): Cam
     },
   });
 
+  /** When a campaign was asked about last, and that question while it has no answer. */
+  const checks = new Map<string, Check>();
+  const noteCheck = (id: string, answer: Check['answer']): Check => {
+    if (checks.size >= MAX_CHECKED) checks.clear();
+    const check: Check = { atMs: now(), answer };
+    checks.set(id, check);
+    return check;
+  };
+  const look = async (id: string): Promise<CampaignSnapshot | null> => {
+    const current = await lookup(id);
+    if (current === null) return null;
+    await storeCampaignSnapshot(pool, current);
+    noteCheck(id, null);
+    // An event may have brought a newer version while the answer was on its way.
+    return (await reads.add(id)) ?? current;
+  };
+
+  /** One look per campaign and pause, for all donors who come meanwhile; while there is no answer, what is known counts. */
+  const recheck = async (known: CampaignSnapshot): Promise<CampaignSnapshot> => {
+    const last = checks.get(known.id);
+    const isDue = last === undefined || now() - last.atMs >= RECHECK_AFTER_MS;
+    const check = isDue
+      ? noteCheck(
+          known.id,
+          look(known.id).catch(() => null),
+        )
+      : last;
+    if (check.answer === null) return known;
+    const current = await within(RECHECK_LIMIT_MS, check.answer).catch(() => null);
+    check.answer = null;
+    return current !== null && current.version > known.version ? current : known;
+  };
+
   return {
     find: async (id) => {
       const known = await reads.add(id);
-      if (known !== null && !mayBeOutdated(known)) return known;
-      let current: CampaignSnapshot | null;
+      if (known !== null && !mayBeOutdated(known))
+        return known.status === 'open' ? await recheck(known) : known;
       try {
-        current = await within(LOOKUP_LIMIT_MS, lookup(id));
+        return (await within(LOOKUP_LIMIT_MS, look(id))) ?? known ?? 'unknown';
       } catch {
         return known ?? 'unreachable';
       }
-      if (current === null) return known ?? 'unknown';
-      await storeCampaignSnapshot(pool, current);
-      // An event may have brought a newer version while the answer was on its way.
-      return (await reads.add(id)) ?? current;
     },
   };
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createCampaignActivities } from '../../../activities/campaigns/index.ts';
@@ -30,6 +31,23 @@ describe('totals of a campaign', () => {
     await pool.query('INSERT INTO campaign_totals (campaign_id) VALUES ($1)', [id]);
     return id;
   };
+
+  test('a campaign is open until it is closed or its deadline has passed, whether or not somebody has closed it for that', async () => {
+    const id = await newCampaign();
+    const isOpen = (): Promise<boolean> => worker().isOpen(id);
+    const set = (values: string): Promise<unknown> =>
+      pool.query(`UPDATE campaigns SET ${values}, version = version + 1 WHERE id = $1`, [id]);
+    expect(await isOpen()).toBe(true);
+    await set(`deadline = now() + interval '1 hour'`);
+    expect(await isOpen()).toBe(true);
+    await set(`deadline = created_at + interval '1 millisecond'`);
+    await sleep(10);
+    expect(await isOpen()).toBe(false);
+    await set(`deadline = NULL`);
+    expect(await isOpen()).toBe(true);
+    await set(`status = 'closed', closed_reason = 'owner'`);
+    expect(await isOpen()).toBe(false);
+  });
 
   const totalsOf = async (campaignId: string) => {
     const { rows } = await pool.query<Record<string, number>>(

@@ -111,6 +111,41 @@ describe('a campaign that is known', () => {
     expect(await createCampaignSnapshots(pool, unreachable).find(ended.id)).toEqual(moved);
   });
 
+  test('as open is asked for again every ten seconds: without RabbitMQ no event says that it was closed', async () => {
+    const open = snapshot();
+    await storeCampaignSnapshot(pool, open);
+    const closed = { ...open, status: 'closed', version: 2 } as const;
+    let [asked, atMs, answer]: [number, number, CampaignSnapshot] = [0, 0, open];
+    const snapshots = createCampaignSnapshots(
+      pool,
+      () => {
+        asked += 1;
+        return Promise.resolve(answer);
+      },
+      () => atMs,
+    );
+    const many = (): Promise<unknown> =>
+      Promise.all(Array.from({ length: 20 }, () => snapshots.find(open.id)));
+    await many();
+    answer = closed;
+    atMs = 9_999;
+    await many();
+    expect([asked, await snapshots.find(open.id)]).toEqual([1, open]);
+    atMs = 10_000;
+    expect(await many()).toEqual(Array.from({ length: 20 }, () => closed));
+    expect(asked).toBe(2);
+    expect(await createCampaignSnapshots(pool, unreachable).find(open.id)).toEqual(closed);
+  });
+
+  test('as open makes nobody wait for long while the campaigns service is silent', async () => {
+    const open = snapshot();
+    await storeCampaignSnapshot(pool, open);
+    const snapshots = createCampaignSnapshots(pool, () => new Promise(() => undefined));
+    const startedAt = performance.now();
+    for (let n = 0; n < 20; n += 1) expect(await snapshots.find(open.id)).toEqual(open);
+    expect(performance.now() - startedAt).toBeLessThan(1_500);
+  });
+
   test('takes donations with the campaigns service away', async () => {
     const open = snapshot();
     await storeCampaignSnapshot(pool, open);
