@@ -16,12 +16,15 @@ export function login(deps: AuthDeps): RequestHandler {
     const { email, password, deviceToken } = parseBody(request, loginBody);
     const account = await findAccountByEmail(pool, email);
     const device = deviceToken === undefined ? null : devices.deviceOf(deviceToken, account?.id ?? nobody);
-    const attempt = await limits.begin({ email, address: deps.clientAddress(request), device });
-    const matches = await judged(attempt, () => passwords.matches(password, account?.passwordHash ?? null));
+    const address = deps.clientAddress(request);
+    const attempt = await limits.begin({ email, address, device });
+    const matches = await judged(attempt, () =>
+      passwords.matches(password, account?.passwordHash ?? null, address),
+    );
     if (!matches || account === null) throw new Problem('invalid_credentials');
     await attempt.takeBack();
     if (passwords.isOutdated(account.passwordHash))
-      await storeRehash(pool, account, await passwords.hash(password));
+      await storeRehash(pool, account, await passwords.hash(password, address));
     response.json(await beginSession(deps, account));
   };
 }

@@ -17,12 +17,15 @@ export function password(deps: AuthDeps): RequestHandler {
     if (account === null) throw new Problem('unauthorized');
     refuseFlawed(newPassword, account.email, '/newPassword');
     const address = deps.clientAddress(request);
-    // A stolen access token is no licence to guess, and its guesses don't count against the owner's next sign-in.
-    const attempt = await limits.begin({ email: account.email, address, device: 'signed in' });
-    const matches = await judged(attempt, () => passwords.matches(currentPassword, account.passwordHash));
+    // A stolen access token is no licence to guess; its guesses count neither against the owner's next sign-in nor, from
+    // another address, against the owner who changes the password because of them.
+    const attempt = await limits.begin({ email: account.email, address, device: `signed in at ${address}` });
+    const matches = await judged(attempt, () =>
+      passwords.matches(currentPassword, account.passwordHash, address),
+    );
     if (!matches) throw wrongPassword();
     await attempt.takeBack();
-    const changed = await changePassword(pool, account, await passwords.hash(newPassword));
+    const changed = await changePassword(pool, account, await passwords.hash(newPassword, address));
     if (changed === null) throw wrongPassword();
     response.json(await beginSession(deps, changed));
   };

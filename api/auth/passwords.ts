@@ -10,10 +10,13 @@ export type HashCost = { readonly memoryKiB: number; readonly passes: number; re
 export const HASH_COST: HashCost = { memoryKiB: 19_456, passes: 2, lanes: 1 };
 
 export type Passwords = {
-  /** In PHC form. Rejects with `overloaded` when too many wait already, as the next one does. */
-  hash(password: string): Promise<string>;
+  /**
+   * In PHC form. Rejects with `overloaded` when too many wait already, all in all or `from` one address, as the next one
+   * does.
+   */
+  hash(password: string, from?: string): Promise<string>;
   /** Null stands for an account that is not there, and takes as long as one that is. */
-  matches(password: string, stored: string | null): Promise<boolean>;
+  matches(password: string, stored: string | null, from?: string): Promise<boolean>;
   /** It was made at another cost than today's. */
   isOutdated(stored: string): boolean;
 };
@@ -23,6 +26,8 @@ type Compute = (parameters: Argon2Parameters) => Promise<Buffer>;
 const NONCE_BYTES = 16;
 const HASH_BYTES = 32;
 const MAX_WAITING = 32;
+/** Or a few clients could keep everybody else from signing in without a single wrong password. */
+const MAX_WAITING_SHARE = 1 / 4;
 /** About as long as the queue takes to empty. */
 const RETRY_AFTER_SECONDS = 3;
 
@@ -46,8 +51,13 @@ export function createPasswords(
     compute = argon2id,
   } = options;
   const inTurn = createTurns(concurrency, maxWaiting);
-  const digest = (password: string, nonce: Buffer, { memoryKiB, passes, lanes }: HashCost): Promise<Buffer> =>
-    inTurn(() =>
+  const digest = (
+    password: string,
+    nonce: Buffer,
+    { memoryKiB, passes, lanes }: HashCost,
+    from?: string,
+  ): Promise<Buffer> =>
+    inTurn(from, () =>
       compute({
         message: password.normalize('NFC'),
         nonce,
@@ -59,13 +69,13 @@ export function createPasswords(
     );
   const nobody: Parsed = { cost, nonce: randomBytes(NONCE_BYTES), hash: randomBytes(HASH_BYTES) };
   return {
-    async hash(password) {
+    async hash(password, from) {
       const nonce = randomBytes(NONCE_BYTES);
-      return format({ cost, nonce, hash: await digest(password, nonce, cost) });
+      return format({ cost, nonce, hash: await digest(password, nonce, cost, from) });
     },
-    async matches(password, stored) {
+    async matches(password, stored, from) {
       const expected = stored === null ? nobody : parse(stored);
-      const hash = await digest(password, expected.nonce, expected.cost);
+      const hash = await digest(password, expected.nonce, expected.cost, from);
       const isEqual = hash.length === expected.hash.length && timingSafeEqual(hash, expected.hash);
       return isEqual && stored !== null;
     },
@@ -102,23 +112,28 @@ function parse(stored: string): Parsed {
   };
 }
 
-/** So many at once, so many behind them, first come first served. */
-function createTurns(concurrency: number, maxWaiting: number): <T>(work: () => Promise<T>) => Promise<T> {
+type InTurn = <T>(from: string | undefined, work: () => Promise<T>) => Promise<T>;
+
+/** So many at once, so many behind them and of those a share of one address, first come first served. */
+function createTurns(concurrency: number, maxWaiting: number): InTurn {
+  const maxWaitingFrom = Math.max(1, Math.floor(maxWaiting * MAX_WAITING_SHARE));
   let running = 0;
-  const waiting: (() => void)[] = [];
-  return async (work) => {
+  const waiting: { readonly from: string | undefined; readonly begin: () => void }[] = [];
+  const isFullFor = (from: string | undefined): boolean =>
+    waiting.length >= maxWaiting ||
+    (from !== undefined && waiting.filter((it) => it.from === from).length >= maxWaitingFrom);
+  return async (from, work) => {
     if (running >= concurrency) {
-      if (waiting.length >= maxWaiting)
-        throw new Problem('overloaded', { retryAfterSeconds: RETRY_AFTER_SECONDS });
+      if (isFullFor(from)) throw new Problem('overloaded', { retryAfterSeconds: RETRY_AFTER_SECONDS });
       // Who ends hands the turn over, so `running` stays as it is.
-      await new Promise<void>((resolve) => waiting.push(resolve));
+      await new Promise<void>((begin) => waiting.push({ from, begin }));
     } else running += 1;
     try {
       return await work();
     } finally {
       const next = waiting.shift();
       if (next === undefined) running -= 1;
-      else next();
+      else next.begin();
     }
   };
 }

@@ -18,17 +18,18 @@ export async function beginFamily(
   pool: Pool,
   account: { readonly id: string; readonly passwordVersion: number },
   lifetimeSeconds: number,
-): Promise<RefreshToken | null> {
+): Promise<(RefreshToken & { readonly role: Role }) | null> {
   return await transaction(pool, async (client) => {
-    // Shared with other sign-ins, not with a change of the password: it ends the families it can see.
-    const { rowCount } = await client.query(
-      'SELECT FROM users WHERE id = $1 AND password_version = $2 FOR SHARE',
+    // Shared with other sign-ins, not with a change of password or role: that ends the families it can see.
+    const { rows } = await client.query<{ role: Role }>(
+      'SELECT role FROM users WHERE id = $1 AND password_version = $2 FOR SHARE',
       [account.id, account.passwordVersion],
     );
-    if (rowCount === 0) return null;
+    const [user] = rows;
+    if (user === undefined) return null;
     const familyId = randomUUID();
     await client.query('INSERT INTO token_families (id, user_id) VALUES ($1, $2)', [familyId, account.id]);
-    return await insertToken(client, familyId, lifetimeSeconds);
+    return { role: user.role, ...(await insertToken(client, familyId, lifetimeSeconds)) };
   });
 }
 
@@ -71,14 +72,25 @@ export async function revokeFamilies(client: ClientBase, userId: string, why: Re
   );
 }
 
-/** Deletes families whose last token has expired: nothing can be learnt from their reuse any more. Returns how many. */
-export async function deleteExpiredFamilies(pool: Pool, limit = 1_000): Promise<number> {
-  const { rowCount } = await pool.query(
-    `DELETE FROM token_families WHERE id IN (
-       SELECT family_id FROM refresh_tokens GROUP BY family_id HAVING max(expires_at) <= now() LIMIT $1)`,
-    [limit],
-  );
-  return rowCount ?? 0;
+/**
+ * Deletes tokens that have expired, since nothing can be learnt from their reuse any more, and families that have no other.
+ * Returns how many tokens.
+ */
+export async function deleteExpiredTokens(pool: Pool, limit = 10_000): Promise<number> {
+  return await transaction(pool, async (client) => {
+    const { rows } = await client.query<{ familyId: string }>(
+      `DELETE FROM refresh_tokens WHERE token_hash IN (
+         SELECT token_hash FROM refresh_tokens WHERE expires_at <= now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+       RETURNING family_id AS "familyId"`,
+      [limit],
+    );
+    await client.query(
+      `DELETE FROM token_families f WHERE id = ANY($1::uuid[])
+         AND NOT EXISTS (SELECT FROM refresh_tokens WHERE family_id = f.id)`,
+      [[...new Set(rows.map(({ familyId }) => familyId))]],
+    );
+    return rows.length;
+  });
 }
 
 type Family = {

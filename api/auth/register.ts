@@ -13,9 +13,12 @@ export function register(deps: AuthDeps): RequestHandler {
     const { email, password, name = null } = parseBody(request, registerBody);
     refuseFlawed(password, email, '/password');
     // A taken address is told, so asking for many counts like guessing.
-    const attempt = await deps.limits.begin({ email, address: deps.clientAddress(request), device: null });
+    const address = deps.clientAddress(request);
+    const attempt = await deps.limits.begin({ email, address, device: null });
     const created = await judged(attempt, async () => {
-      const passwordHash = await deps.passwords.hash(password);
+      // What fails after the account was made would be told as taken when it is tried again.
+      await deps.keys.current();
+      const passwordHash = await deps.passwords.hash(password, address);
       return await createAccount(deps.pool, { email, name, role: 'donor', passwordHash });
     });
     if (created === null) throw new Problem('email_taken');

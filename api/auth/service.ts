@@ -7,7 +7,7 @@ import { openPool, type ApiProcess } from '../process.ts';
 import { createDeviceTokens } from './device-tokens.ts';
 import { createLoginLimits } from './login-limits.ts';
 import { createPasswords } from './passwords.ts';
-import { deleteExpiredFamilies } from './refresh-tokens.ts';
+import { deleteExpiredTokens } from './refresh-tokens.ts';
 import { authRouter } from './router.ts';
 import { openSigningKeys } from './signing-keys.ts';
 
@@ -27,7 +27,7 @@ export async function openAuth(
   const verification = createVerificationKeys({ published: keys.published, settings, log });
   await verification.load();
   const housekeeping = setInterval(() => {
-    deleteExpiredFamilies(pool).catch((err: unknown) =>
+    deleteExpiredTokens(pool).catch((err: unknown) =>
       log.warn({ err }, 'expired refresh tokens could not be deleted'),
     );
   }, HOUSEKEEPING_MS);

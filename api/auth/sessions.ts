@@ -6,6 +6,7 @@ import { signAccessToken } from './access-token.ts';
 import type { Account } from './accounts.ts';
 import type { sessionAnswer, tokenPairAnswer, userAnswer } from './answers.ts';
 import type { AuthDeps } from './deps.ts';
+import type { SigningKey } from './signing-keys.ts';
 import { beginFamily, rotate, type RefreshToken } from './refresh-tokens.ts';
 
 type TokenPair = z.infer<typeof tokenPairAnswer>;
@@ -15,25 +16,31 @@ type SessionDeps = Pick<AuthDeps, 'pool' | 'keys' | 'devices' | 'settings'>;
 
 /** Throws `invalid_credentials` when the password was changed since it was checked. */
 export async function beginSession(deps: SessionDeps, account: Account): Promise<Session> {
-  const refresh = await beginFamily(deps.pool, account, deps.settings.refreshTokenSeconds);
-  if (refresh === null) throw new Problem('invalid_credentials');
-  const pair = await pairOf(deps, account, refresh);
-  return { user: userJson(account), ...pair, deviceToken: deps.devices.issue(account.id) };
+  const key = await deps.keys.current();
+  const begun = await beginFamily(deps.pool, account, deps.settings.refreshTokenSeconds);
+  if (begun === null) throw new Problem('invalid_credentials');
+  // As it is now: an operator may have changed it while the password was checked.
+  const user = { ...account, role: begun.role };
+  const pair = pairOf(deps, key, user, begun);
+  return { user: userJson(user), ...pair, deviceToken: deps.devices.issue(account.id) };
 }
 
 /** Throws `session_ended` when the token is not the one that its family waits for. */
 export async function refreshSession(deps: SessionDeps, refreshToken: string): Promise<TokenPair> {
+  // Before: what fails after the rotation would be tried again with a token that counts as stolen by then.
+  const key = await deps.keys.current();
   const rotated = await rotate(deps.pool, refreshToken, deps.settings.refreshTokenSeconds);
   if (rotated === null) throw new Problem('session_ended');
-  return await pairOf(deps, { id: rotated.userId, role: rotated.role }, rotated);
+  return pairOf(deps, key, { id: rotated.userId, role: rotated.role }, rotated);
 }
 
-async function pairOf(
-  { keys, settings }: SessionDeps,
+function pairOf(
+  { settings }: SessionDeps,
+  key: SigningKey,
   user: { readonly id: string; readonly role: Role },
   refresh: RefreshToken,
-): Promise<TokenPair> {
-  const access = signAccessToken(await keys.current(), user, settings);
+): TokenPair {
+  const access = signAccessToken(key, user, settings);
   return {
     accessToken: access.token,
     tokenType: 'Bearer',

@@ -29,7 +29,7 @@ export function keysCommand(end: (exitCode: ExitCode) => void): Command {
         )
         .option(
           '--now',
-          'for a key that has leaked: the old ones count no more at once, every client has to refresh',
+          'for a key that has leaked: the old ones count no more, within half a minute everywhere, and every client has to refresh',
         )
         .action(async ({ now }: { now?: true }) => {
           await withKeys(async (pool, config) => {

@@ -7,7 +7,7 @@ import { createDeviceTokens } from '../../../api/auth/device-tokens.ts';
 import { createLoginLimits } from '../../../api/auth/login-limits.ts';
 import { createPasswords, type Passwords } from '../../../api/auth/passwords.ts';
 import { authRouter } from '../../../api/auth/router.ts';
-import { openSigningKeys } from '../../../api/auth/signing-keys.ts';
+import { openSigningKeys, type SigningKeys } from '../../../api/auth/signing-keys.ts';
 import { accessTokens } from '../../../api/http/access-tokens.ts';
 import { closeServer, createApp, listen } from '../../../api/http/app.ts';
 import { clientsBehind } from '../../../api/http/client-address.ts';
@@ -41,6 +41,8 @@ export async function startAuthGateway(options: {
   readonly settings?: Partial<AuthSettings>;
   readonly passwords?: Passwords;
   readonly redis?: Redis | null;
+  /** What the service has for the signing keys of the database. */
+  readonly keysAs?: (keys: SigningKeys) => SigningKeys;
   /** Instead of the database's own. */
   readonly published?: () => Promise<readonly unknown[]>;
 }): Promise<AuthGateway> {
@@ -63,7 +65,7 @@ export async function startAuthGateway(options: {
     routers: [
       authRouter({
         pool,
-        keys,
+        keys: options.keysAs?.(keys) ?? keys,
         passwords: options.passwords ?? createPasswords({ cost: CHEAP }),
         limits: createLoginLimits(settings, AUTH_SECRET, options.redis ?? null),
         devices: createDeviceTokens(AUTH_SECRET, settings.deviceTokenSeconds),

@@ -174,6 +174,21 @@ describe.each<Kind>(['memory', 'Redis'])('with the failures counted in %s', (kin
     expect(codeOf(await tries(gateway, ana.email, { from: address(), password: ana.password }))).toBe(200);
   });
 
+  test('whoever has stolen a session cannot keep its owner from changing the password', async () => {
+    const ana = await newPerson(gateway);
+    const [thief, owner] = [address(), address()];
+    const change = (currentPassword: string, from: string): Promise<Answer> =>
+      gateway.call(
+        'POST',
+        '/auth/password',
+        { currentPassword, newPassword: 'a new one for the wells' },
+        ana.accessToken,
+        from,
+      );
+    expect(await times(5, () => change('a wrong guess', thief))).toContain(LIMITED);
+    expect((await change(ana.password, owner)).status).toBe(200);
+  });
+
   test('asking which addresses have an account is limited as guessing is', async () => {
     const ana = await newPerson(gateway);
     const from = address();

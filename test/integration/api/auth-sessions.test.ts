@@ -1,8 +1,10 @@
-import { randomUUID } from 'node:crypto';
+import { argon2Sync, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { deleteExpiredFamilies } from '../../../api/auth/refresh-tokens.ts';
+import { createPasswords } from '../../../api/auth/passwords.ts';
+import { deleteExpiredTokens } from '../../../api/auth/refresh-tokens.ts';
 import { isolatedDatabases } from '../database/isolated-databases.ts';
 import {
+  CHEAP,
   claimsOf,
   newEmail,
   newPerson,
@@ -117,7 +119,7 @@ describe('refreshing', () => {
     await new Promise((resolve) => setTimeout(resolve, 1_100));
     expectEnded(await refresh(ana.refreshToken, brief));
     expect(await endings(ana.user.id)).toEqual([null]);
-    expect(await deleteExpiredFamilies(brief.pool)).toBeGreaterThanOrEqual(1);
+    expect(await deleteExpiredTokens(brief.pool)).toBeGreaterThanOrEqual(1);
     expect(await endings(ana.user.id)).toEqual([]);
     await brief[Symbol.asyncDispose]();
   });
@@ -131,6 +133,39 @@ describe('refreshing', () => {
     const ana = await newPerson(gateway);
     expectEnded(await refresh(wrong(ana)));
     expect((await refresh(ana.refreshToken)).status).toBe(200);
+  });
+
+  test('that goes on for long keeps no tokens that have expired', async () => {
+    await using brief = await startAuthGateway({ url: urls.auth, settings: { refreshTokenSeconds: 1 } });
+    const ana = await newPerson(brief);
+    const { refreshToken } = session(await refresh(ana.refreshToken, gateway));
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    await deleteExpiredTokens(gateway.pool);
+    const { rowCount } = await gateway.pool.query(
+      'SELECT FROM refresh_tokens t JOIN token_families f ON f.id = t.family_id WHERE f.user_id = $1',
+      [ana.user.id],
+    );
+    expect(rowCount).toBe(1);
+    expect((await refresh(refreshToken)).status).toBe(200);
+  });
+
+  test('while nothing can be signed uses no token up, nor an address for an account', async () => {
+    let isAway = false;
+    await using unsure = await startAuthGateway({
+      url: urls.auth,
+      keysAs: (keys) => ({
+        ...keys,
+        current: () => (isAway ? Promise.reject(new Error('no connection')) : keys.current()),
+      }),
+    });
+    const ana = await newPerson(unsure);
+    const registration = { email: newEmail(), password: ana.password };
+    isAway = true;
+    expect((await refresh(ana.refreshToken, unsure)).status).toBe(500);
+    expect((await unsure.call('POST', '/auth/register', registration)).status).toBe(500);
+    isAway = false;
+    expect((await refresh(ana.refreshToken, unsure)).status).toBe(200);
+    expect((await unsure.call('POST', '/auth/register', registration)).status).toBe(201);
   });
 
   test('takes the role that the account has by now', async () => {
@@ -253,6 +288,24 @@ describe('operators', () => {
     const next = session(await login(ana.email, ana.password));
     expect(claimsOf(next.accessToken)['role']).toBe('organizer');
     expect((await endings(ana.user.id))[0]).toBe('role');
+  });
+
+  test('changing a role while its owner signs in leave no session of the old one', async () => {
+    const ana = await newPerson(gateway);
+    await using slow = await startAuthGateway({
+      url: urls.auth,
+      passwords: createPasswords({
+        cost: CHEAP,
+        compute: async (parameters) => {
+          await gateway.pool.query(`UPDATE users SET role = 'organizer' WHERE id = $1`, [ana.user.id]);
+          return argon2Sync('argon2id', parameters);
+        },
+      }),
+    });
+    const { email, password } = ana;
+    const signedIn = session(await slow.call('POST', '/auth/login', { email, password }));
+    expect(claimsOf(signedIn.accessToken)['role']).toBe('organizer');
+    expect(signedIn.user.role).toBe('organizer');
   });
 
   test('giving the role that it has changes nothing', async () => {

@@ -209,8 +209,8 @@ describe('hashing', () => {
     await using busy = await startAuthGateway({ url: urls.auth, passwords, settings });
     const { email, password } = ana;
     const refused: Answer[] = [];
-    const answers = Array.from({ length: 8 }, async () => {
-      const answer = await busy.call('POST', '/auth/login', { email, password });
+    const answers = Array.from({ length: 8 }, async (_, n) => {
+      const answer = await busy.call('POST', '/auth/login', { email, password }, undefined, `address ${n}`);
       if (answer.status === 503) refused.push(answer);
       return answer.status;
     });

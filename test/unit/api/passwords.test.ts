@@ -94,6 +94,24 @@ describe('a limited number', () => {
     await expect(next).resolves.toContain('$argon2id$');
   });
 
+  test('waits for one address, so that it cannot keep all others out', async () => {
+    const { passwords, release } = held(1, 8);
+    const theirs = Array.from({ length: 3 }, (_, n) => passwords.hash(`password number ${n}`, 'a crowd'));
+    await settle();
+    const more = {
+      hash: passwords.hash('one too many', 'a crowd'),
+      matches: passwords.matches('x', null, 'a crowd'),
+    };
+    await expect(more.hash).rejects.toMatchObject({ code: 'overloaded' });
+    await expect(more.matches).rejects.toMatchObject({ code: 'overloaded' });
+    const other = passwords.hash('there is room for others', 'somebody');
+    for (let n = 0; n < 4; n += 1) {
+      release.shift()?.();
+      await settle();
+    }
+    await expect(Promise.all([...theirs, other])).resolves.toHaveLength(4);
+  });
+
   test('is not used up by those that fail', async () => {
     let calls = 0;
     const failing = createPasswords({
