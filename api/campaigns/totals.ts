@@ -18,6 +18,8 @@ type CampaignTotals = {
   readonly disputeLost: number;
   readonly donationCount: number;
   readonly version: number;
+  /** Of the campaign itself, whose goal is shown. */
+  readonly campaignVersion: number;
   readonly asOf: Date;
 };
 
@@ -25,7 +27,7 @@ export function addTotalsRoute(router: Router, pool: Pool): void {
   router.get('/campaigns/:id/total', async (request, response) => {
     const totals = await readTotals(pool, pathId(request, 'id', 'campaign_not_found'));
     if (totals === null) throw new Problem('campaign_not_found');
-    const etag = etagOf(totals.version);
+    const etag = etagOf(totals.version, totals.campaignVersion);
     response.set({ ETag: etag, 'Cache-Control': 'no-cache' });
     if (isKnownToReader(request, etag)) response.status(304).end();
     else response.json(toJson(totals));
@@ -39,7 +41,7 @@ async function readTotals(pool: Pool, id: string): Promise<CampaignTotals | null
     name: 'campaign-totals',
     text: `SELECT c.id AS "campaignId", c.currency, c.goal, t.total_pledged AS "totalPledged", t.total_captured AS "totalCaptured",
              t.total_refunded AS "totalRefunded", t.dispute_lost AS "disputeLost", t.donation_count AS "donationCount",
-             t.version, t.updated_at AS "asOf"
+             t.version, c.version AS "campaignVersion", t.updated_at AS "asOf"
            FROM campaign_totals t JOIN campaigns c ON c.id = t.campaign_id WHERE t.campaign_id = $1 AND c.published_at IS NOT NULL`,
     values: [id],
   });
@@ -47,8 +49,8 @@ async function readTotals(pool: Pool, id: string): Promise<CampaignTotals | null
 }
 
 function toJson(all: CampaignTotals): z.infer<typeof totalsAnswer> {
-  const { campaignId: id, currency, goal, disputeLost, version, asOf, ...totals } = all;
-  const { totalPledged, totalCaptured, totalRefunded, donationCount } = totals;
+  const { campaignId: id, currency, goal, disputeLost, version, asOf } = all;
+  const { totalPledged, totalCaptured, totalRefunded, donationCount } = all;
   return {
     campaignId: id,
     currency,

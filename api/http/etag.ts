@@ -2,8 +2,9 @@
 import type { Request } from 'express';
 import { Problem } from './problem.ts';
 
-export function etagOf(version: number): string {
-  return `"${version}"`;
+/** Of several things that are shown together, all their versions. */
+export function etagOf(...versions: readonly number[]): string {
+  return `"${versions.join('.')}"`;
 }
 
 /** Whether the reader has this version already: then 304 is the answer. Weak comparison. */

@@ -334,6 +334,17 @@ describe('the total of a campaign', () => {
     }
   });
 
+  test('has another ETag once its goal is another', async () => {
+    const id = await newCampaign(gateway, { goal: 10_000 });
+    const { headers } = await get(`/campaigns/${id}/total`);
+    await gateway.pools.campaigns.query(
+      'UPDATE campaigns SET goal = 20000, version = version + 1 WHERE id = $1',
+      [id],
+    );
+    const again = await get(`/campaigns/${id}/total`, [['If-None-Match', headers['etag'] ?? '']]);
+    expect([again.status, (json(again) as { goal: number }).goal]).toEqual([200, 20_000]);
+  });
+
   test('costs one statement that reads two rows by key and adds nothing up, however many ask', async () => {
     const id = await newCampaign(gateway);
     const statements: string[] = [];
