@@ -8,14 +8,14 @@ export type CardsTried = {
   readonly triedCards: number;
   /** Different payment methods of which one was declined, among the attempts decided last. */
   readonly declinedCards: number;
-  readonly declined: number;
-  readonly decided: number;
+  /** Different payment methods of those attempts: a good card of one's own, given again and again, is one. */
+  readonly decidedCards: number;
 };
 
 export type DeclineRule = {
   /** From so many different declined payment methods on … */
   readonly declinedCards: number;
-  /** … when they are at least this share of what was decided: of people, most are not declined. */
+  /** … when they are at least this share of those decided: of people, most are not declined. */
   readonly declinedShare: number;
 };
 
@@ -24,8 +24,11 @@ export type CardRule = DeclineRule & {
   readonly triedCards: number;
 };
 
-export function isDeclining(tried: CardsTried, { declinedCards, declinedShare }: DeclineRule): boolean {
-  return tried.declinedCards >= declinedCards && tried.declined >= declinedShare * tried.decided;
+export function isDeclining(tried: CardsTried, rule: DeclineRule): boolean {
+  return (
+    tried.declinedCards >= rule.declinedCards &&
+    tried.declinedCards >= rule.declinedShare * tried.decidedCards
+  );
 }
 
 export function isTesting(tried: CardsTried, rule: CardRule): boolean {

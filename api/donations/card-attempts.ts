@@ -73,12 +73,12 @@ export function createCardAttempts(pool: Pool, windowSeconds: number): CardAttem
   };
 }
 
-const NOTHING: Tried = { triedCards: 0, declinedCards: 0, declined: 0, decided: 0, clearsInMs: 0 };
+const NOTHING: Tried = { triedCards: 0, declinedCards: 0, decidedCards: 0, clearsInMs: 0 };
 
 /** Both halves read a bounded piece of an index, newest first. */
 const LOOK = `
   SELECT encode(asked.digest, 'hex') AS digest, tried.cards AS "triedCards", outcome.cards AS "declinedCards",
-    outcome.declined, outcome.decided,
+    outcome.decided_cards AS "decidedCards",
     coalesce(ceil(1000 * extract(epoch FROM coalesce(outcome.first_at, tried.first_at) + make_interval(secs => $3) - now())), 0)::int AS "clearsInMs"
   FROM unnest($1::bytea[], $2::int[]) AS asked(digest, max_tried)
   CROSS JOIN LATERAL (
@@ -87,8 +87,8 @@ const LOOK = `
       WHERE subject = asked.digest AND attempted_at > now() - make_interval(secs => $3)
       ORDER BY attempted_at DESC LIMIT asked.max_tried) AS recent) AS tried
   CROSS JOIN LATERAL (
-    SELECT count(DISTINCT card) FILTER (WHERE declined)::int AS cards, count(*) FILTER (WHERE declined)::int AS declined,
-      count(*)::int AS decided, min(decided_at) FILTER (WHERE declined) AS first_at FROM (
+    SELECT count(DISTINCT card) FILTER (WHERE declined)::int AS cards, count(DISTINCT card)::int AS decided_cards,
+      min(decided_at) FILTER (WHERE declined) AS first_at FROM (
       SELECT card, declined, decided_at FROM card_attempts
       WHERE subject = asked.digest AND decided_at > now() - make_interval(secs => $3)
       ORDER BY decided_at DESC LIMIT ${RECENT_DECIDED}) AS recent) AS outcome`;

@@ -50,7 +50,8 @@ export function createCardTesting(
       ]);
       const isUnderAttack = isDeclining(byCampaign, cards.campaign);
       const found =
-        refusing(byAddress, isUnderAttack ? cards.addressUnderAttack : cards.address) ??
+        refusing(byAddress, cards.address) ??
+        (isUnderAttack ? refusing(byAddress, cards.addressUnderAttack) : null) ??
         (byAccount === null ? null : refusing(byAccount, cards.account));
       if (found === null) return null;
       const { clearsInMs, ...tried } = found;

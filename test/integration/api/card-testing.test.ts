@@ -120,6 +120,17 @@ describe('a card tester', () => {
     expect(statuses).toEqual(Array.from({ length: 50 }, (_, index) => (index < 5 ? 202 : 429)));
   });
 
+  test('who gives with a good card of their own between the stolen ones is stopped as soon', async () => {
+    const campaignId = await newCampaign(gateway);
+    const [from, good] = [newAddress(), newCard()];
+    for (let count = 0; count < 5; count += 1) {
+      for (let more = 0; more < 2; more += 1)
+        await giveAndDecide({ campaignId, from, card: good }, 'CAPTURED');
+      await giveAndDecide({ campaignId, from }, 'FAILED');
+    }
+    expect((await give({ campaignId, from })).status).toBe(429);
+  });
+
   test('is told when to come back, and what was refused is stored nowhere', async () => {
     const campaignId = await newCampaign(gateway);
     const [from, key] = [newAddress(), newKey()];
