@@ -25,6 +25,8 @@ const MAX_TRIES = 6;
 const FIRST_PAUSE_MS = 200;
 const MAX_PAUSE_MS = 5_000;
 const ANSWER_LIMIT_MS = 15_000;
+/** Whoever is to come back later than that wants to hear it, not to wait. */
+const LONGEST_WAIT_MS = 30_000;
 
 /** Paths, parameters, bodies and answers are typed by the API description. */
 export function apiClient(base: string): Client<paths> {
@@ -64,7 +66,9 @@ async function persistently(request: Request): Promise<Response> {
       if (response.status !== 429 && response.status < 500) return response;
       const refusal = toRefusal(response.status, body);
       why = `${refusal.status} ${refusal.detail}`;
-      pauseMs = Math.max(pauseMs, Number(response.headers.get('retry-after') ?? 0) * 1_000);
+      const retryAfterMs = Number(response.headers.get('retry-after') ?? 0) * 1_000;
+      if (retryAfterMs > LONGEST_WAIT_MS) return response;
+      pauseMs = Math.max(pauseMs, retryAfterMs);
     } catch (error) {
       if (error instanceof CommandProblem) throw error;
       why = reasonOf(error);

@@ -83,6 +83,18 @@ test('a refusal is told in the API’s words and not asked again', async () => {
   expect(seen).toHaveLength(1);
 });
 
+test('a pause of minutes is told, not waited for', async () => {
+  const { base, seen } = await serve(
+    sends(429, { code: 'rate_limited', title: 'Too many requests' }, { 'retry-after': '900' }),
+  );
+  expect(await donorApi(base).donate(ORDER, 'a-key-of-this-test')).toMatchObject({
+    refused: true,
+    status: 429,
+    code: 'rate_limited',
+  });
+  expect(seen).toHaveLength(1);
+});
+
 test('whoever answers something else is not taken for CareForAll', async () => {
   const page = await serve(sends(200, '<!doctype html>', { 'content-type': 'text/html' }));
   await expect(donorApi(page.base).findCampaign('x')).rejects.toThrow(
