@@ -16,8 +16,11 @@ export function createLogger(service: string, level: string): Logger {
   });
 }
 
-/** Where PostgreSQL quotes rows and values: "Failing row contains (…)" is somebody's name, e-mail and message. */
-const QUOTING = new Set(['detail', 'where', 'internalQuery']);
+/**
+ * Where PostgreSQL quotes rows and values ("Failing row contains (…)" is somebody's name, e-mail and message), and where
+ * ioredis quotes the command that was refused: of AUTH that is the password.
+ */
+const QUOTING = new Set(['detail', 'where', 'internalQuery', 'command']);
 
 /** An error as it is logged, and those that it holds. */
 export function serializedError(error: Error): unknown {

@@ -1,7 +1,9 @@
 /** Redis spares an INSERT and decides nothing: flushed, lying, slow or gone, every answer stays the same. */
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
+import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { serializedError } from '../../../platform/log.ts';
 import { connectRedis } from '../../../platform/redis.ts';
 import { eventually } from '../../harness/eventually.ts';
 import { startPrivateRedis, type PrivateServer } from '../../harness/private-servers.ts';
@@ -213,4 +215,22 @@ describe('with a Redis of its own', () => {
       expect(await redis.exists(`seen:${id}`)).toBe(1);
     });
   });
+});
+
+test('a password that Redis refuses stands in no log', async () => {
+  const server = await startPrivateRedis(createRunDirectory('redis-password'));
+  const admin = new Redis(server.url);
+  await admin.config('SET', 'requirepass', 'the-one-that-counts');
+  const lines: string[] = [];
+  const log = pino({ serializers: { err: serializedError } }, { write: (line) => void lines.push(line) });
+  const guess = `guess${randomBytes(8).toString('hex')}`;
+  const redis = connectRedis(server.url.replace('//', `//:${guess}@`), PREFIX, log);
+  try {
+    await eventually('it is told', () => expect(lines.join('')).toContain('WRONGPASS'));
+    expect(lines.join('')).not.toContain(guess);
+  } finally {
+    redis.disconnect();
+    admin.disconnect();
+    await server.stop();
+  }
 });
