@@ -26,6 +26,7 @@ beforeAll(async () => {
     setTimeout(() => {
       response.setHeader('ETag', `"${version}"`).setHeader('Cache-Control', 'no-cache');
       response.setHeader('Content-Type', 'application/json; charset=utf-8');
+      response.setHeader('RateLimit-Limit', '12000').setHeader('RateLimit-Remaining', '11999');
       response.end(JSON.stringify({ campaignId: id, version, seenBy: headers.authorization ?? 'nobody' }));
     }, 50);
   };
@@ -48,6 +49,14 @@ type Headers = readonly (readonly [string, string])[];
 function total(id: string, headers: Headers = [], query = ''): Promise<Answer> {
   return send(door.ports.public, { path: `/campaigns/${id}/total${query}`, headers });
 }
+
+test('whose request the service counted is nobody else’s business', async () => {
+  const id = randomUUID();
+  for (const answer of [await total(id), await total(id)]) {
+    expect(answer.status).toBe(200);
+    expect(Object.keys(answer.headers).filter((name) => name.startsWith('ratelimit'))).toEqual([]);
+  }
+});
 
 test('a thousand looks at two campaigns at once are a handful for the service, and each gets its own campaign', async () => {
   const ids = [randomUUID(), randomUUID()];

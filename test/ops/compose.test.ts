@@ -12,6 +12,7 @@ import { ensureDirectory, ROOT } from '../../launch/paths.ts';
 import { LOOPBACK } from '../../launch/ports.ts';
 import { clearRabbitmq, clearRedis } from '../../launch/shared-servers.ts';
 import { dropDatabases } from '../../platform/migrate.ts';
+import { productionProblems } from '../../platform/production.ts';
 import { SEARCH_ATTRIBUTES } from '../../platform/search-attributes.ts';
 import { testComponents } from '../harness/components.ts';
 import { eventually } from '../harness/eventually.ts';
@@ -204,6 +205,20 @@ describe('the stack', () => {
       },
     });
   }
+
+  test('may start in production: no service of ours is refused its own environment, and without that it would be', () => {
+    const checked = ours.map(([name, { environment }]) => {
+      const given = { ...image.environment, ...environment };
+      expect(given['NODE_ENV']).toBe('production');
+      const own = Object.fromEntries(Object.entries(given).map(([key, value]) => [key, value ?? undefined]));
+      return [name, productionProblems(own)];
+    });
+    expect(checked).toEqual(ours.map(([name]) => [name, []]));
+    const { STRIPE_SECRET_KEY: key, STRIPE_API_BASE: base } = services['payments']?.environment ?? {};
+    expect(
+      productionProblems({ STRIPE_SECRET_KEY: String(key), STRIPE_API_BASE: String(base) }),
+    ).toHaveLength(2);
+  });
 
   test('has the search attributes that donations are found by', async () => {
     const connection = await Connection.connect({ address: components.temporalAddress });

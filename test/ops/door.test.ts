@@ -96,6 +96,12 @@ describe('no spelling of an address that is not the public’s reaches any servi
     '/admin;x/reviews',
     '/admin%00',
     '/admin%20',
+    // Decoded they hold a whole request of their own.
+    '/admin/users/a%2f..%2f..%2f..%2f..%2fauth%2fz%20%3f/role',
+    '/internal/x%2f..%2f..%2fdonations%2fy%20%3f',
+    '/donations/x%20%3f',
+    '/donations/x%20/donations/y%3f',
+    '/%2d/not_found%20/donate?',
     '\\admin',
     '/donate\\..\\admin',
     `/internal/campaigns/${id}`,

@@ -63,15 +63,21 @@ export async function newWorld(front: Front): Promise<World> {
 
 /**
  * The first answer to exactly these bytes; null when the connection was closed without one. Our side is closed after
- * them: a server that goes on reading what it has refused would keep the test waiting.
+ * them, since a server that goes on reading what it has refused would keep the test waiting, unless `staysOpen`: to one
+ * that passes requests on, a client who has closed is gone.
  */
-export async function firstAnswer(port: number, bytes: string): Promise<Answer | null> {
+export async function firstAnswer(
+  port: number,
+  bytes: string,
+  { staysOpen = false } = {},
+): Promise<Answer | null> {
   const socket = connect(port, '127.0.0.1');
   const chunks: Buffer[] = [];
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
   // A reset is a way to close as well.
   socket.on('error', () => undefined);
-  socket.end(bytes);
+  if (staysOpen) socket.write(bytes);
+  else socket.end(bytes);
   await new Promise((resolve) => socket.once('close', resolve));
   const [head = '', rest = ''] = Buffer.concat(chunks)
     .toString('utf8')

@@ -8,6 +8,7 @@ import {
   addressesOf,
   bearer,
   donateCall,
+  firstAnswer,
   JSON_TYPE,
   newWorld,
   portOf,
@@ -57,14 +58,20 @@ afterAll(async () => {
 const HEADERS = [
   'allow',
   'cache-control',
+  'content-security-policy',
   'content-type',
+  'cross-origin-resource-policy',
   'etag',
   'idempotent-replayed',
   'location',
   'preference-applied',
+  'referrer-policy',
   'retry-after',
+  'strict-transport-security',
   'vary',
   'www-authenticate',
+  'x-content-type-options',
+  'x-frame-options',
   'x-powered-by',
 ] as const;
 
@@ -237,6 +244,20 @@ describe('the gateway and the door answer the same to', () => {
       send(doorWorld.port, call(doorWorld)),
     ]);
     expect(gist(fromDoor)).toEqual(gist(fromGateway));
+  });
+});
+
+describe('the gateway and the door answer the same to bytes that no client library sends:', () => {
+  test.each([
+    ['HTTP/1.0 without a host', 'GET /livez HTTP/1.0\r\n\r\n', 200],
+    ['HTTP/1.0 with one', 'GET /livez HTTP/1.0\r\nHost: here\r\n\r\n', 200],
+    ['HTTP/1.1 without one', 'GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n', 400],
+    ['no HTTP at all', 'HELLO\r\n\r\n', 400],
+  ])('%s', async (_name, bytes, status) => {
+    const [fromGateway, fromDoor] = await Promise.all(
+      [gatewayWorld, doorWorld].map(({ port }) => firstAnswer(port, bytes, { staysOpen: true })),
+    );
+    expect([fromGateway?.status, fromDoor?.status]).toEqual([status, status]);
   });
 });
 

@@ -35,23 +35,39 @@ afterAll(async () => {
   await donations[Symbol.asyncDispose]();
 });
 
-function ask(path: string): Promise<{ status: number; text: string }> {
+type Told = { status: number; text: string; transport: string | undefined };
+
+function ask(path: string): Promise<Told> {
   return new Promise((resolve, reject) => {
     const sent = request({ host: 'localhost', port: door.ports.tls, path, ca: certificate, family: 4 });
     sent.on('error', reject);
     sent.on('response', (response) => {
       let text = '';
       response.on('data', (chunk: Buffer) => (text += chunk.toString()));
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
+      response.on('end', () =>
+        resolve({
+          status: response.statusCode ?? 0,
+          text,
+          transport: response.headers['strict-transport-security'],
+        }),
+      );
     });
     sent.end();
   });
 }
 
 test('a request over TLS reaches the service in plain, which is told how it came', async () => {
-  expect(await ask('/donate')).toEqual({ status: 200, text: 'donations' });
+  expect(await ask('/donate')).toMatchObject({ status: 200, text: 'donations' });
   expect(donations.seen[0]?.headers['x-forwarded-proto']).toBe('https');
   expect((await ask('/admin/reviews')).status).toBe(404);
+});
+
+test('whoever came over TLS is told to come so again, whoever answers; in plain nobody is', async () => {
+  for (const path of ['/donate', '/nothing']) {
+    expect((await ask(path)).transport).toBe('max-age=31536000');
+    const plain = await send(door.ports.public, { path });
+    expect(plain.headers['strict-transport-security']).toBeUndefined();
+  }
 });
 
 test('versions before TLS 1.2 are refused', async () => {
