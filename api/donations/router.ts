@@ -50,6 +50,7 @@ export function donationsRouter(deps: DonationsDeps): Router {
   let streams = 0;
 
   const readable = async (request: Request): Promise<{ donation: Donation; reader: Reader }> => {
+    request.res?.vary('Authorization');
     const donationId = pathId(request);
     const holder = await holderOf(request, donationId, deps);
     const donation = holder === null ? null : await requests.find(donationId);
@@ -236,7 +237,6 @@ async function holderOf(
   id: string,
   { identity, authenticate }: DonationsDeps,
 ): Promise<Actor | null> {
-  request.res?.vary('Authorization');
   const token = bearerToken(request);
   if (token === null) return null;
   if (identity.isDonorToken(id, token)) return GUEST;

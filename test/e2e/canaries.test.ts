@@ -277,7 +277,7 @@ async function brokenParts(campaignId: string, { token }: Account): Promise<void
   await untilStatus(troubled.fields['id'], token, 'CAPTURED');
 }
 
-const LOOKED_AT = ['log api', 'log workers', 'history', 'message', 'spans', 'error 400'];
+const LOOKED_AT = ['log api', 'log workers', 'history', 'message', 'spans', 'error 400', 'redis'];
 
 test.each(LOOKED_AT)('%s: the id of a donation is found there, so what is looked for would be', (kind) => {
   const found = donationIds.flatMap((id) => findIn(places, id));
