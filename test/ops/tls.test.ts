@@ -1,8 +1,10 @@
 /** TLS ends at the door, with the certificate that it is given. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { connect as connectHttp2 } from 'node:http2';
 import { request } from 'node:https';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ensureDirectory } from '../../launch/paths.ts';
@@ -91,7 +93,24 @@ test('HTTP in plain at the port for TLS is told to be no HTTP', async () => {
   expect([answer.status, problem(answer).code]).toEqual([400, 'malformed_request']);
 });
 
-test('HTTP/2 is spoken to those who can', async () => {
+test('HTTP/2 is spoken to those who can, and reaches the services as any request does', async () => {
+  const session = connectHttp2(`https://localhost:${door.ports.tls}`, { ca: certificate });
+  try {
+    const stream = session.request({ ':path': '/donate', 'x-forwarded-for': '203.0.113.9' });
+    const head = await new Promise<Record<string, unknown>>((resolve, reject) => {
+      stream.once('response', resolve);
+      session.once('error', reject);
+    });
+    expect([head[':status'], await text(stream)]).toEqual([200, 'donations']);
+    expect(donations.seen.at(-1)).toMatchObject({
+      headers: { 'x-forwarded-for': '127.0.0.1', host: `localhost:${door.ports.tls}` },
+    });
+  } finally {
+    session.close();
+  }
+});
+
+test('HTTP/2 is offered before HTTP/1.1', async () => {
   const protocol = await new Promise((resolve, reject) => {
     const socket = connect({
       host: '127.0.0.1',

@@ -97,6 +97,24 @@ async function expectRefused(
 }
 
 describe('an event is stored, with the exact text that was signed', () => {
+  test.each([
+    '"__proto__":{"polluted":true}',
+    '"\\u005f_proto__":{"polluted":true}',
+    '"constructor":{"prototype":{"polluted":true}}',
+    '"prototype":{"polluted":true}',
+  ])('also one that holds %s, anywhere, and is no way to the prototype of anything', async (power) => {
+    for (const place of ['{"object":"event"', '"data":{', '"object":{']) {
+      const { id, body } = newEvent();
+      const armed = place.startsWith('{')
+        ? body.replace('{', `{${power},`)
+        : body.replace(place, `${place}${power},`);
+      expect(armed).toContain(power);
+      await expectStored(await post(armed, [signed(armed)]), id);
+    }
+    expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
+    expect(Object.getOwnPropertyNames(Object.prototype)).not.toContain('polluted');
+  });
+
   test('when the signature fits', async () => {
     const donationId = randomUUID();
     const { id, body } = newEvent({
