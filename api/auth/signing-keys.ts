@@ -4,8 +4,9 @@
  */
 import { createPrivateKey, generateKeyPair, randomBytes, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
-import type { Pool } from 'pg';
+import type { ClientBase, Pool } from 'pg';
 import { ConfigError } from '../../platform/config.ts';
+import { transaction } from '../../platform/postgres.ts';
 import type { PublicJwk } from '../http/verification-keys.ts';
 import { deriveKey, seal, unseal } from './sealing.ts';
 
@@ -81,20 +82,22 @@ export async function rotateSigningKeys(
   const { activationSeconds, accessTokenSeconds, isSecretLost = false } = options;
   const atOnce = isSecretLost || options.atOnce === true;
   const sealingKey = deriveKey(secret, 'signing keys');
-  const { rows } = await pool.query<{ generation: number }>(
-    'SELECT coalesce(max(generation), 0) + 1 AS generation FROM signing_keys',
-  );
-  const generation = rows[0]?.generation ?? 1;
-  if (generation > 1 && !isSecretLost) await readCurrent(pool, sealingKey, undefined);
-  const kid = await insertKey(pool, sealingKey, generation, atOnce ? 0 : activationSeconds);
-  if (kid === null) return null;
-  const remainsSeconds = atOnce ? 0 : activationSeconds + 2 * (REREAD_MS / 1_000) + accessTokenSeconds;
-  await pool.query(
-    `UPDATE signing_keys SET retires_at = now() + make_interval(secs => $2)
-     WHERE generation < $1 AND (retires_at IS NULL OR retires_at > now() + make_interval(secs => $2))`,
-    [generation, remainsSeconds],
-  );
-  return kid;
+  return await transaction(pool, async (client) => {
+    const { rows } = await client.query<{ generation: number }>(
+      'SELECT coalesce(max(generation), 0) + 1 AS generation FROM signing_keys',
+    );
+    const generation = rows[0]?.generation ?? 1;
+    if (generation > 1 && !isSecretLost) await readCurrent(client, sealingKey, undefined);
+    const kid = await insertKey(client, sealingKey, generation, atOnce ? 0 : activationSeconds);
+    if (kid === null) return null;
+    const remainsSeconds = atOnce ? 0 : activationSeconds + 2 * (REREAD_MS / 1_000) + accessTokenSeconds;
+    await client.query(
+      `UPDATE signing_keys SET retires_at = now() + make_interval(secs => $2)
+       WHERE generation < $1 AND (retires_at IS NULL OR retires_at > now() + make_interval(secs => $2))`,
+      [generation, remainsSeconds],
+    );
+    return kid;
+  });
 }
 
 /** Newest first, the retired ones too. */
@@ -121,21 +124,19 @@ async function publishedKeys(pool: Pool): Promise<PublicJwk[]> {
 
 /** Null when another process has made the key of that generation first. */
 async function insertKey(
-  pool: Pool,
+  db: Pool | ClientBase,
   sealingKey: Buffer,
   generation: number,
   activationSeconds: number,
 ): Promise<string | null> {
-  const { rowCount: taken } = await pool.query('SELECT FROM signing_keys WHERE generation = $1', [
-    generation,
-  ]);
+  const { rowCount: taken } = await db.query('SELECT FROM signing_keys WHERE generation = $1', [generation]);
   if (taken !== 0) return null;
   const { publicKey, privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: MODULUS_BITS });
   const kid = randomBytes(16).toString('base64url');
   const { n, e } = publicKey.export({ format: 'jwk' });
   const jwk = { kty: 'RSA', use: 'sig', alg: 'RS256', kid, n, e };
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-  const { rowCount } = await pool.query(
+  const { rowCount } = await db.query(
     `INSERT INTO signing_keys (kid, generation, public_jwk, private_key, activates_at)
      VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5)) ON CONFLICT DO NOTHING`,
     [kid, generation, JSON.stringify(jwk), seal(sealingKey, pem, kid), activationSeconds],
@@ -144,11 +145,11 @@ async function insertKey(
 }
 
 async function readCurrent(
-  pool: Pool,
+  db: Pool | ClientBase,
   sealingKey: Buffer,
   known: SigningKey | undefined,
 ): Promise<SigningKey> {
-  const { rows } = await pool.query<{ kid: string; sealed: Buffer; retiresAt: Date | null }>(
+  const { rows } = await db.query<{ kid: string; sealed: Buffer; retiresAt: Date | null }>(
     `SELECT kid, private_key AS sealed, retires_at AS "retiresAt" FROM signing_keys
      WHERE ${SIGNS} ORDER BY generation DESC LIMIT 1`,
   );

@@ -18,7 +18,7 @@ export type PublicJwk = z.infer<typeof publicJwk>;
 export type KeySettings = { readonly keysMaxAgeSeconds: number; readonly keysPauseSeconds: number };
 
 export type VerificationKeys = {
-  /** Undefined when it is not known here; then `find` may still know it. */
+  /** Undefined when it is not known here, or no longer for certain; then `find` may still know it. */
   known(kid: string): KeyObject | undefined;
   /** Null when nobody has published it. Rejects with `keys_unavailable` while that cannot be told. */
   find(kid: string): Promise<KeyObject | null>;
@@ -32,8 +32,8 @@ const RETRY_AFTER_SECONDS = 3;
 const FAILED_PAUSE_MS = 250;
 
 /**
- * Keys that are known go on working while their issuer is away. One that is not makes us look, at most once per pause:
- * tokens with invented ids must not become as many questions.
+ * Keys that are known go on working while their issuer is away, and only then once they are old: one may have leaked. One
+ * that is not known makes us look, at most once per pause: tokens with invented ids must not become as many questions.
  */
 export function createVerificationKeys(options: {
   /** Whatever is published at this moment. */
@@ -68,18 +68,19 @@ export function createVerificationKeys(options: {
   };
   const mayLook = (): boolean =>
     now() - lookedAtMs >= (failed ? FAILED_PAUSE_MS : settings.keysPauseSeconds * 1_000);
-  const refreshWhenOld = (): void => {
-    if (now() - loadedAtMs >= settings.keysMaxAgeSeconds * 1_000 && mayLook()) void load();
-  };
+  const areOld = (): boolean => now() - loadedAtMs >= settings.keysMaxAgeSeconds * 1_000;
 
   return {
     load,
     known(kid) {
-      refreshWhenOld();
+      if (areOld()) {
+        if (!failed) return undefined;
+        if (mayLook()) void load();
+      }
       return keys.get(kid);
     },
     async find(kid) {
-      if (looking !== undefined || (!keys.has(kid) && mayLook())) await load();
+      if (looking !== undefined || ((!keys.has(kid) || areOld()) && mayLook())) await load();
       const key = keys.get(kid);
       if (key === undefined && failed)
         throw new Problem('keys_unavailable', { retryAfterSeconds: RETRY_AFTER_SECONDS });
