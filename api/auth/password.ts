@@ -1,4 +1,5 @@
 import type { RequestHandler } from 'express';
+import { transaction } from '../../platform/postgres.ts';
 import { userOf } from '../http/authentication.ts';
 import { parseBody } from '../http/json-body.ts';
 import { Problem } from '../http/problem.ts';
@@ -6,6 +7,7 @@ import { changePassword, findAccount } from './accounts.ts';
 import { passwordBody, refuseFlawed } from './bodies.ts';
 import type { AuthDeps } from './deps.ts';
 import { judged } from './login-limits.ts';
+import { revokeFamilies } from './refresh-tokens.ts';
 import { beginSession } from './sessions.ts';
 
 /** A wrong current password is a 400 and no 401: the access token is fine, and no client should throw it away. */
@@ -17,9 +19,11 @@ export function password(deps: AuthDeps): RequestHandler {
     if (account === null) throw new Problem('unauthorized');
     refuseFlawed(newPassword, account.email, '/newPassword');
     const address = deps.clientAddress(request);
-    // A stolen access token is no licence to guess; its guesses count neither against the owner's next sign-in nor, from
-    // another address, against the owner who changes the password because of them.
-    const attempt = await limits.begin({ email: account.email, address, device: `signed in at ${address}` });
+    // A stolen access token is no licence to guess: whoever goes on from address to address ends every session, their own
+    // too. None of it counts against the owner's next sign-in.
+    const attempt = await limits.beginSignedIn({ email: account.email, address }, () =>
+      transaction(pool, (client) => revokeFamilies(client, account.id, 'reuse')),
+    );
     const matches = await judged(attempt, () =>
       passwords.matches(currentPassword, account.passwordHash, address),
     );

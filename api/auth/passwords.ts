@@ -26,7 +26,7 @@ type Compute = (parameters: Argon2Parameters) => Promise<Buffer>;
 const NONCE_BYTES = 16;
 const HASH_BYTES = 32;
 const MAX_WAITING = 32;
-/** Or a few clients could keep everybody else from signing in without a single wrong password. */
+/** Or one client could keep everybody else from signing in without a single wrong password. */
 const MAX_WAITING_SHARE = 1 / 4;
 /** About as long as the queue takes to empty. */
 const RETRY_AFTER_SECONDS = 3;

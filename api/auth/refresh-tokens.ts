@@ -76,7 +76,16 @@ export async function revokeFamilies(client: ClientBase, userId: string, why: Re
  * Deletes tokens that have expired, since nothing can be learnt from their reuse any more, and families that have no other.
  * Returns how many tokens.
  */
-export async function deleteExpiredTokens(pool: Pool, limit = 10_000): Promise<number> {
+export async function deleteExpiredTokens(pool: Pool, batch = 1_000): Promise<number> {
+  let all = 0;
+  for (;;) {
+    const deleted = await deleteSome(pool, batch);
+    all += deleted;
+    if (deleted < batch) return all;
+  }
+}
+
+async function deleteSome(pool: Pool, limit: number): Promise<number> {
   return await transaction(pool, async (client) => {
     const { rows } = await client.query<{ familyId: string }>(
       `DELETE FROM refresh_tokens WHERE token_hash IN (

@@ -189,6 +189,29 @@ describe.each<Kind>(['memory', 'Redis'])('with the failures counted in %s', (kin
     expect((await change(ana.password, owner)).status).toBe(200);
   });
 
+  test('whoever guesses with a stolen session from address to address ends every session, and the owner signs in anew', async () => {
+    const ana = await newPerson(gateway);
+    const guess = (): Promise<Answer> =>
+      gateway.call(
+        'POST',
+        '/auth/password',
+        { currentPassword: 'a wrong guess', newPassword: 'a new one for the wells' },
+        ana.accessToken,
+        address(),
+      );
+    const refresh = (refreshToken: string): Promise<Answer> =>
+      gateway.call('POST', '/auth/refresh', { refreshToken });
+    expect(await times(6, guess)).toEqual(Array.from({ length: 6 }, () => 'invalid_body'));
+    const { refreshToken } = session(await refresh(ana.refreshToken));
+    expect(await times(2, guess)).toEqual([LIMITED, LIMITED]);
+    expect(codeOf(await refresh(refreshToken))).toBe('session_ended');
+    const again = await tries(gateway, ana.email, { from: address(), password: ana.password });
+    expect(codeOf(again)).toBe(200);
+    // Only the first that is refused ends sessions.
+    expect(codeOf(await guess())).toBe(LIMITED);
+    expect(codeOf(await refresh(session(again).refreshToken))).toBe(200);
+  });
+
   test('asking which addresses have an account is limited as guessing is', async () => {
     const ana = await newPerson(gateway);
     const from = address();
