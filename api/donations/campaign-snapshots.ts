@@ -5,6 +5,7 @@
 import type { Pool } from 'pg';
 import { hasPassed, type CampaignStatus } from '../../domain/campaign.ts';
 import { createBatcher } from '../../platform/batcher.ts';
+import type { Logger } from '../../platform/log.ts';
 import { within } from '../../platform/within.ts';
 
 export type CampaignSnapshot = {
@@ -31,11 +32,12 @@ const RECHECK_AFTER_MS = 10_000;
 /** Above it everything is asked about anew. */
 const MAX_CHECKED = 10_000;
 
-type Check = { readonly atMs: number; answer: Promise<CampaignSnapshot | null> | null };
+type Check = { readonly atMs: number; answer: Promise<CampaignSnapshot | null | 'unreachable'> | null };
 
 export function createCampaignSnapshots(
   pool: Pool,
   lookup: CampaignLookup,
+  log: Logger,
   now: () => number = () => performance.now(),
 ): CampaignSnapshots {
   const reads = createBatcher<string, CampaignSnapshot | null>({
@@ -62,9 +64,21 @@ export function createCampaignSnapshots(
     checks.set(id, check);
     return check;
   };
-  const look = async (id: string): Promise<CampaignSnapshot | null> => {
-    const current = await lookup(id);
-    if (current === null) return null;
+  let failed = false;
+  const asked = async (id: string): Promise<CampaignSnapshot | null | 'unreachable'> => {
+    try {
+      const current = await within(LOOKUP_LIMIT_MS, lookup(id));
+      failed = false;
+      return current;
+    } catch (err) {
+      if (!failed) log.warn({ campaignId: id, err }, 'campaigns do not say what they know');
+      failed = true;
+      return 'unreachable';
+    }
+  };
+  const look = async (id: string): Promise<CampaignSnapshot | null | 'unreachable'> => {
+    const current = await asked(id);
+    if (current === null || current === 'unreachable') return current;
     await storeCampaignSnapshot(pool, current);
     noteCheck(id, null);
     // An event may have brought a newer version while the answer was on its way.
@@ -75,16 +89,12 @@ export function createCampaignSnapshots(
   const recheck = async (known: CampaignSnapshot): Promise<CampaignSnapshot> => {
     const last = checks.get(known.id);
     const isDue = last === undefined || now() - last.atMs >= RECHECK_AFTER_MS;
-    const check = isDue
-      ? noteCheck(
-          known.id,
-          look(known.id).catch(() => null),
-        )
-      : last;
+    const check = isDue ? noteCheck(known.id, look(known.id)) : last;
     if (check.answer === null) return known;
+    // Late, away, or our own database failed: what is known counts.
     const current = await within(RECHECK_LIMIT_MS, check.answer).catch(() => null);
     check.answer = null;
-    return current !== null && current.version > known.version ? current : known;
+    return current !== null && current !== 'unreachable' && current.version > known.version ? current : known;
   };
 
   return {
@@ -92,11 +102,9 @@ export function createCampaignSnapshots(
       const known = await reads.add(id);
       if (known !== null && !mayBeOutdated(known))
         return known.status === 'open' ? await recheck(known) : known;
-      try {
-        return (await within(LOOKUP_LIMIT_MS, look(id))) ?? known ?? 'unknown';
-      } catch {
-        return known ?? 'unreachable';
-      }
+      const current = await look(id);
+      if (current === 'unreachable') return known ?? 'unreachable';
+      return current ?? known ?? 'unknown';
     },
   };
 }

@@ -27,8 +27,11 @@ const CAMPAIGN_LIMIT_MS = 2_000;
 const CLIENT_SECRET_LIMIT_MS = 2_500;
 
 export function askCampaigns(campaigns: InternalCaller): CampaignLookup {
-  return async (id) =>
-    found.parse(await campaigns.get(`/internal/campaigns/${id}`, CAMPAIGN_LIMIT_MS)).campaign;
+  return async (id) => {
+    const { campaign } = found.parse(await campaigns.get(`/internal/campaigns/${id}`, CAMPAIGN_LIMIT_MS));
+    if (campaign !== null && campaign.id !== id) throw new Error(`asked for ${id}, answered ${campaign.id}`);
+    return campaign;
+  };
 }
 
 /** The donation itself can be told without. */

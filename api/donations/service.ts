@@ -44,7 +44,7 @@ export async function openDonations(
       commanded: relays.commands.wake,
     }),
     history: createDonationHistory(pool),
-    campaigns: createCampaignSnapshots(pool, deps.findCampaign),
+    campaigns: createCampaignSnapshots(pool, deps.findCampaign, log),
     identity,
     authenticate: deps.authenticate,
     clientOf: it.clientOf,

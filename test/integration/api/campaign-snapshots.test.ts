@@ -1,6 +1,7 @@
 /** What donations knows of campaigns: asked once, kept, never older than what was known. */
 import { randomUUID } from 'node:crypto';
 import type { Pool } from 'pg';
+import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   createCampaignSnapshots,
@@ -10,7 +11,7 @@ import {
 import { createPool } from '../../../platform/postgres.ts';
 import { eventually } from '../../harness/eventually.ts';
 import { isolatedDatabases } from '../database/isolated-databases.ts';
-import { donate, donationBody, newKey, startGateway } from './gateway.ts';
+import { donate, donationBody, newKey, silent, startGateway } from './gateway.ts';
 import { problem } from './http-client.ts';
 
 const { urls } = isolatedDatabases(['donations', 'payments', 'campaigns']);
@@ -40,28 +41,32 @@ describe('a campaign that is not known yet', () => {
   test('is asked for once, kept, and found from then on with the campaigns service away', async () => {
     const campaign = snapshot({ version: 3 });
     const asked: string[] = [];
-    const snapshots = createCampaignSnapshots(pool, (id) => {
-      asked.push(id);
-      return Promise.resolve(campaign);
-    });
+    const snapshots = createCampaignSnapshots(
+      pool,
+      (id) => {
+        asked.push(id);
+        return Promise.resolve(campaign);
+      },
+      silent,
+    );
     expect(await snapshots.find(campaign.id)).toEqual(campaign);
     expect(await stored(campaign.id)).toEqual(campaign);
     expect(await snapshots.find(campaign.id)).toEqual(campaign);
     expect(asked).toEqual([campaign.id]);
-    expect(await createCampaignSnapshots(pool, unreachable).find(campaign.id)).toEqual(campaign);
+    expect(await createCampaignSnapshots(pool, unreachable, silent).find(campaign.id)).toEqual(campaign);
   });
 
   test('and that nobody has is unknown, and asked for again: it may be created later', async () => {
     const campaign = snapshot();
     let exists = false;
-    const snapshots = createCampaignSnapshots(pool, () => Promise.resolve(exists ? campaign : null));
+    const snapshots = createCampaignSnapshots(pool, () => Promise.resolve(exists ? campaign : null), silent);
     expect(await snapshots.find(campaign.id)).toBe('unknown');
     exists = true;
     expect(await snapshots.find(campaign.id)).toEqual(campaign);
   });
 
   test('is unreachable while the campaigns service is away, which is 503 and not 404', async () => {
-    expect(await createCampaignSnapshots(pool, unreachable).find(randomUUID())).toBe('unreachable');
+    expect(await createCampaignSnapshots(pool, unreachable, silent).find(randomUUID())).toBe('unreachable');
     await using gateway = await startGateway({ urls, lookup: unreachable });
     const answer = await donate(gateway, newKey(), donationBody(randomUUID()));
     expect([answer.status, problem(answer).code]).toEqual([503, 'campaigns_unavailable']);
@@ -70,14 +75,16 @@ describe('a campaign that is not known yet', () => {
 
   test('is unreachable after two seconds when the campaigns service says nothing', async () => {
     const startedAt = performance.now();
-    const snapshots = createCampaignSnapshots(pool, () => new Promise(() => undefined));
+    const snapshots = createCampaignSnapshots(pool, () => new Promise(() => undefined), silent);
     expect(await snapshots.find(randomUUID())).toBe('unreachable');
     expect(performance.now() - startedAt).toBeLessThan(3_000);
   });
 
   test('asked for by fifty at once over two processes is kept once and answered alike', async () => {
     const campaign = snapshot();
-    const processes = [1, 2].map(() => createCampaignSnapshots(pool, () => Promise.resolve(campaign)));
+    const processes = [1, 2].map(() =>
+      createCampaignSnapshots(pool, () => Promise.resolve(campaign), silent),
+    );
     const found = await Promise.all(
       Array.from({ length: 25 }, () => processes.map((it) => it.find(campaign.id))).flat(),
     );
@@ -90,14 +97,16 @@ describe('a campaign that is known', () => {
     const draft = snapshot({ status: 'draft' });
     await storeCampaignSnapshot(pool, draft);
     const opened = { ...draft, status: 'open', version: 2 } as const;
-    expect(await createCampaignSnapshots(pool, () => Promise.resolve(opened)).find(draft.id)).toEqual(opened);
+    expect(await createCampaignSnapshots(pool, () => Promise.resolve(opened), silent).find(draft.id)).toEqual(
+      opened,
+    );
     expect(await stored(draft.id)).toEqual(opened);
   });
 
   test('as a draft stays a draft while the campaigns service is away', async () => {
     const draft = snapshot({ status: 'draft' });
     await storeCampaignSnapshot(pool, draft);
-    expect(await createCampaignSnapshots(pool, unreachable).find(draft.id)).toEqual(draft);
+    expect(await createCampaignSnapshots(pool, unreachable, silent).find(draft.id)).toEqual(draft);
     await using gateway = await startGateway({ urls, lookup: unreachable });
     expect(problem(await donate(gateway, newKey(), donationBody(draft.id))).code).toBe('campaign_closed');
   });
@@ -106,9 +115,11 @@ describe('a campaign that is known', () => {
     const ended = snapshot({ deadline: new Date(Date.now() - 1) });
     await storeCampaignSnapshot(pool, ended);
     const moved = { ...ended, deadline: new Date(Date.now() + 60_000), version: 2 };
-    expect(await createCampaignSnapshots(pool, unreachable).find(ended.id)).toEqual(ended);
-    expect(await createCampaignSnapshots(pool, () => Promise.resolve(moved)).find(ended.id)).toEqual(moved);
-    expect(await createCampaignSnapshots(pool, unreachable).find(ended.id)).toEqual(moved);
+    expect(await createCampaignSnapshots(pool, unreachable, silent).find(ended.id)).toEqual(ended);
+    expect(await createCampaignSnapshots(pool, () => Promise.resolve(moved), silent).find(ended.id)).toEqual(
+      moved,
+    );
+    expect(await createCampaignSnapshots(pool, unreachable, silent).find(ended.id)).toEqual(moved);
   });
 
   test('as open is asked for again every ten seconds: without RabbitMQ no event says that it was closed', async () => {
@@ -122,6 +133,7 @@ describe('a campaign that is known', () => {
         asked += 1;
         return Promise.resolve(answer);
       },
+      silent,
       () => atMs,
     );
     const many = (): Promise<unknown> =>
@@ -134,16 +146,37 @@ describe('a campaign that is known', () => {
     atMs = 10_000;
     expect(await many()).toEqual(Array.from({ length: 20 }, () => closed));
     expect(asked).toBe(2);
-    expect(await createCampaignSnapshots(pool, unreachable).find(open.id)).toEqual(closed);
+    expect(await createCampaignSnapshots(pool, unreachable, silent).find(open.id)).toEqual(closed);
   });
 
   test('as open makes nobody wait for long while the campaigns service is silent', async () => {
     const open = snapshot();
     await storeCampaignSnapshot(pool, open);
-    const snapshots = createCampaignSnapshots(pool, () => new Promise(() => undefined));
+    const snapshots = createCampaignSnapshots(pool, () => new Promise(() => undefined), silent);
     const startedAt = performance.now();
     for (let n = 0; n < 20; n += 1) expect(await snapshots.find(open.id)).toEqual(open);
     expect(performance.now() - startedAt).toBeLessThan(1_500);
+  });
+
+  test('that nobody answers for is told in the log, once until somebody does', async () => {
+    const [open, draft] = [snapshot(), snapshot({ status: 'draft' })];
+    for (const known of [open, draft]) await storeCampaignSnapshot(pool, known);
+    const lines: string[] = [];
+    const log = pino({}, { write: (line) => void lines.push(line) });
+    let isAway = true;
+    const lookup = (id: string): Promise<CampaignSnapshot | null> =>
+      isAway ? Promise.reject(new Error(`/internal/campaigns/${id} answered 401`)) : Promise.resolve(null);
+    const snapshots = createCampaignSnapshots(pool, lookup, log);
+    const ask = async (): Promise<number> => {
+      for (const { id } of [open, draft, draft]) await snapshots.find(id);
+      return lines.length;
+    };
+    expect(await ask()).toBe(1);
+    expect(lines[0]).toContain('answered 401');
+    isAway = false;
+    expect(await ask()).toBe(1);
+    isAway = true;
+    expect(await ask()).toBe(2);
   });
 
   test('takes donations with the campaigns service away', async () => {
@@ -185,6 +218,7 @@ describe('a campaign that is known', () => {
         new Promise((resolve) => {
           answer = resolve;
         }),
+      silent,
     );
     const finding = slow.find(id);
     const before = answer;

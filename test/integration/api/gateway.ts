@@ -112,6 +112,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         campaigns: createCampaignSnapshots(
           pools.donations,
           options.lookup ?? ((id) => readCampaign(pools.campaigns, id)),
+          silent,
         ),
         identity,
         authenticate,
