@@ -26,7 +26,7 @@ const FIRST_PAUSE_MS = 200;
 const MAX_PAUSE_MS = 5_000;
 const ANSWER_LIMIT_MS = 15_000;
 /** Whoever is to come back later than that wants to hear it, not to wait. */
-const LONGEST_WAIT_MS = 30_000;
+const LONGEST_WAIT_MS = 60_000;
 
 /** Paths, parameters, bodies and answers are typed by the API description. */
 export function apiClient(base: string): Client<paths> {

@@ -106,7 +106,8 @@ function describe(order: Order, gifts: readonly Gift[], elapsedMs: number): stri
   const [only] = gifts;
   if (gifts.length === 1 && only !== undefined) {
     const { id, donorToken, key, status, failure, replayed, ok } = only;
-    if (id === null) return styled('red', printable(status));
+    // An earlier answer may have been lost: the key leads to what it was about.
+    if (id === null) return [styled('red', printable(status)), ...table([['key', key]])].join('\n');
     const rows = table([
       ['donation', id],
       ['token', donorToken ?? ''],
