@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
 import { request } from 'node:https';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
+import { text as textOf } from 'node:stream/consumers';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ensureDirectory } from '../../launch/paths.ts';
@@ -101,7 +101,7 @@ test('HTTP/2 is spoken to those who can, and reaches the services as any request
       stream.once('response', resolve);
       session.once('error', reject);
     });
-    expect([head[':status'], await text(stream)]).toEqual([200, 'donations']);
+    expect([head[':status'], await textOf(stream)]).toEqual([200, 'donations']);
     expect(donations.seen.at(-1)).toMatchObject({
       headers: { 'x-forwarded-for': '127.0.0.1', host: `localhost:${door.ports.tls}` },
     });

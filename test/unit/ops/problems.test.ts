@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Problem, problemDocument, problemHeaders } from '../../../api/http/problem.ts';
+import { SECURITY_HEADERS } from '../../../api/http/security-headers.ts';
 import { isFailureCode } from '../../../domain/failures.ts';
 import { MAX_BODY_BYTES, MAX_WEBHOOK_BYTES } from '../../../domain/limits.ts';
 import { ROOT } from '../../../launch/paths.ts';
@@ -17,6 +18,11 @@ const locations = [...problems.matchAll(LOCATION)].map(
     document,
   }),
 );
+
+function headersIn(text: string): Record<string, string> {
+  const added = [...text.matchAll(/^ *add_header (\S+) (?:"([^"]*)"|(\S+)) always;/gm)];
+  return Object.fromEntries(added.map(([, name = '', quoted, bare = '']) => [name, quoted ?? bare]));
+}
 
 describe('the door’s own answers', () => {
   test('are found in its configuration', () => {
@@ -34,11 +40,16 @@ describe('the door’s own answers', () => {
     expect(status).toBe(ours['status']);
     const { 'Content-Type': type, ...headers } = problemHeaders(problem);
     expect(block).toContain(`default_type '${type ?? ''}';`);
-    const added = [...block.matchAll(/add_header (\S+) (\S+) always;/g)].map(([, name, value]) => [
-      name,
-      value,
-    ]);
-    expect(Object.fromEntries(added)).toEqual(headers);
+    expect(block).toContain('include answer-headers.conf;');
+    expect(headersIn(block)).toEqual(
+      Object.fromEntries(Object.entries(headers).filter(([name]) => name !== 'Cache-Control')),
+    );
+  });
+
+  test('have the headers that every answer of a service has', () => {
+    const { 'Strict-Transport-Security': transport, ...headers } = headersIn(read('answer-headers.conf'));
+    expect(headers).toEqual({ ...SECURITY_HEADERS, 'Cache-Control': 'no-store' });
+    expect(transport).toBe('$strict_transport');
   });
 
   test('are what every error page leads to', () => {
