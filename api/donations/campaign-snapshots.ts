@@ -32,7 +32,10 @@ const RECHECK_AFTER_MS = 10_000;
 /** Above it everything is asked about anew. */
 const MAX_CHECKED = 10_000;
 
-type Check = { readonly atMs: number; answer: Promise<CampaignSnapshot | null | 'unreachable'> | null };
+type Looked = CampaignSnapshot | null | 'unreachable';
+
+/** When a campaign was asked about last, and what came of it. */
+type Check = { readonly atMs: number; readonly answer: Promise<Looked> };
 
 export function createCampaignSnapshots(
   pool: Pool,
@@ -56,16 +59,8 @@ export function createCampaignSnapshots(
     },
   });
 
-  /** When a campaign was asked about last, and that question while it has no answer. */
-  const checks = new Map<string, Check>();
-  const noteCheck = (id: string, answer: Check['answer']): Check => {
-    if (checks.size >= MAX_CHECKED) checks.clear();
-    const check: Check = { atMs: now(), answer };
-    checks.set(id, check);
-    return check;
-  };
   let failed = false;
-  const asked = async (id: string): Promise<CampaignSnapshot | null | 'unreachable'> => {
+  const asked = async (id: string): Promise<Looked> => {
     try {
       const current = await within(LOOKUP_LIMIT_MS, lookup(id));
       failed = false;
@@ -76,24 +71,30 @@ export function createCampaignSnapshots(
       return 'unreachable';
     }
   };
-  const look = async (id: string): Promise<CampaignSnapshot | null | 'unreachable'> => {
+  const look = async (id: string): Promise<Looked> => {
     const current = await asked(id);
     if (current === null || current === 'unreachable') return current;
     await storeCampaignSnapshot(pool, current);
-    noteCheck(id, null);
     // An event may have brought a newer version while the answer was on its way.
     return (await reads.add(id)) ?? current;
   };
 
-  /** One look per campaign and pause, for all donors who come meanwhile; while there is no answer, what is known counts. */
+  const checks = new Map<string, Check>();
+  const noteCheck = (id: string, answer: Promise<Looked>): Check => {
+    if (checks.size >= MAX_CHECKED) checks.clear();
+    const check = { atMs: now(), answer };
+    checks.set(id, check);
+    return check;
+  };
+  /** Late, away, or our own database failed: what is known counts. */
+  const lookBriefly = (id: string): Promise<Looked> =>
+    within(RECHECK_LIMIT_MS, look(id)).catch(() => 'unreachable' as const);
+  /** One look per campaign and pause, for all donors who come meanwhile. */
   const recheck = async (known: CampaignSnapshot): Promise<CampaignSnapshot> => {
     const last = checks.get(known.id);
     const isDue = last === undefined || now() - last.atMs >= RECHECK_AFTER_MS;
-    const check = isDue ? noteCheck(known.id, look(known.id)) : last;
-    if (check.answer === null) return known;
-    // Late, away, or our own database failed: what is known counts.
-    const current = await within(RECHECK_LIMIT_MS, check.answer).catch(() => null);
-    check.answer = null;
+    const { answer } = isDue ? noteCheck(known.id, lookBriefly(known.id)) : last;
+    const current = await answer;
     return current !== null && current !== 'unreachable' && current.version > known.version ? current : known;
   };
 
@@ -104,7 +105,9 @@ export function createCampaignSnapshots(
         return known.status === 'open' ? await recheck(known) : known;
       const current = await look(id);
       if (current === 'unreachable') return known ?? 'unreachable';
-      return current ?? known ?? 'unknown';
+      if (current === null) return known ?? 'unknown';
+      noteCheck(id, Promise.resolve(current));
+      return current;
     },
   };
 }
