@@ -7,12 +7,12 @@ import { isDatabaseUnavailable } from '../../platform/database-errors.ts';
 import { activeTraceparent } from '../../platform/telemetry.ts';
 import { fingerprintOf, requiredIdempotencyKey } from '../http/idempotency-key.ts';
 import { jsonBody, parseBody } from '../http/json-body.ts';
-import { actorOf, bearerToken, type Authenticate } from '../http/authentication.ts';
+import { actorOf, bearerToken, userByToken, type Authenticate } from '../http/authentication.ts';
 import { pathId } from '../http/path-id.ts';
 import { preferredWaitSeconds } from '../http/prefer.ts';
 import { methodNotAllowed, Problem } from '../http/problem.ts';
-import { countAccount } from '../http/rate-limits.ts';
 import { answerStreamHead, openEventStream } from '../http/sse.ts';
+import { isCompact } from '../http/token-verifier.ts';
 import type { Client, ClientOf } from '../http/client-address.ts';
 import type { acceptedDonationAnswer, readDonationAnswer } from './answers.ts';
 import type { CampaignSnapshots } from './campaign-snapshots.ts';
@@ -228,9 +228,6 @@ function isDecided({ status }: Donation): boolean {
 
 type Reader = 'donor' | 'operator';
 
-/** The shape of a JWS (RFC 7515, section 3.1). */
-const ACCESS_TOKEN = /^[\w-]+\.[\w-]+\.[\w-]+$/;
-
 /** Guests show the donation's token, everybody else their own. */
 async function holderOf(
   request: Request,
@@ -240,10 +237,9 @@ async function holderOf(
   const token = bearerToken(request);
   if (token === null) return null;
   if (identity.isDonorToken(id, token)) return GUEST;
-  const user = await authenticate(token);
-  if (user !== null) await countAccount(request, user);
+  const user = await userByToken(request, token, authenticate);
   // Whoever shows an access token that has expired can do something about it; a donor token never expires.
-  if (user === null && ACCESS_TOKEN.test(token)) throw new Problem('unauthorized');
+  if (user === null && isCompact(token)) throw new Problem('unauthorized');
   return user;
 }
 

@@ -33,9 +33,19 @@ export async function actorOf(request: Request, authenticate: Authenticate): Pro
   request.res?.vary('Authorization');
   if (request.headersDistinct['authorization'] === undefined) return GUEST;
   const token = bearerToken(request);
-  const user = token === null ? null : await authenticate(token);
+  const user = token === null ? null : await userByToken(request, token, authenticate);
   if (user === null) throw new Problem('unauthorized');
-  await countAccount(request, user);
+  return user;
+}
+
+/** Null for a token that does not count; what the request costs is counted for its account. */
+export async function userByToken(
+  request: Request,
+  token: string,
+  authenticate: Authenticate,
+): Promise<User | null> {
+  const user = await authenticate(token);
+  if (user !== null) await countAccount(request, user);
   return user;
 }
 

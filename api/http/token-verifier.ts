@@ -12,9 +12,14 @@ type Verified = (error: Error | null, claims?: Claims) => void;
 /** Three parts of base64url and nothing that a lenient decoder would skip. */
 const COMPACT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
+/** The shape of a JWS (RFC 7515, section 3.1). */
+export function isCompact(token: string): boolean {
+  return COMPACT.test(token);
+}
+
 /** For RS256 alone: the header was read before the key was chosen. Calls back with the claims of a token that counts now. */
 export function verifyToken(token: string, key: KeyObject, expected: Expected, verified: Verified): void {
-  const claims = COMPACT.test(token) && isSigned(token, key) ? claimsOf(token) : null;
+  const claims = isCompact(token) && isSigned(token, key) ? claimsOf(token) : null;
   if (claims !== null && counts(claims, expected, Date.now() / 1_000)) verified(null, claims);
   else verified(new Error('no token that counts'));
 }
