@@ -13,7 +13,7 @@ export const authSettings = z.strictObject({
   keyActivationSeconds: z.number().int().nonnegative().default(120),
   /** How old the known keys may be before they are looked up again; less than half of the time above. */
   keysMaxAgeSeconds: positive.default(30),
-  /** Unknown keys make nobody look more often than this. */
+  /** Unknown keys make nobody look more often than this, but for a look that failed. */
   keysPauseSeconds: positive.default(3),
   failuresWindowSeconds: positive.default(900),
   failuresPerAccountAndAddress: positive.default(5),

@@ -106,7 +106,7 @@ export function createLoginLimits(settings: LimitSettings, secret: string, redis
 type Bucket = readonly [limiter: RateLimiterAbstract, name: string];
 
 /** An attempt that nobody could judge is no failure. */
-export async function judged<T>(attempt: { takeBack(): Promise<void> }, judge: () => Promise<T>): Promise<T> {
+export async function judged<T>(attempt: Begun, judge: () => Promise<T>): Promise<T> {
   try {
     return await judge();
   } catch (error) {
@@ -116,16 +116,12 @@ export async function judged<T>(attempt: { takeBack(): Promise<void> }, judge: (
 }
 
 /** `usedUp` is run for the first that is refused. */
-async function take(
-  bucket: RateLimiterAbstract,
-  name: string,
-  usedUp: () => Promise<void> = () => Promise.resolve(),
-): Promise<void> {
+async function take(bucket: RateLimiterAbstract, name: string, usedUp?: () => Promise<void>): Promise<void> {
   try {
     await bucket.consume(name);
   } catch (refusal) {
     if (!(refusal instanceof RateLimiterRes)) throw refusal;
-    if (refusal.consumedPoints === bucket.points + 1) await usedUp();
+    if (refusal.consumedPoints === bucket.points + 1) await usedUp?.();
     throw new Problem('rate_limited', { retryAfterSeconds: Math.ceil(refusal.msBeforeNext / 1_000) });
   }
 }

@@ -1,5 +1,4 @@
 import type { RequestHandler } from 'express';
-import { transaction } from '../../platform/postgres.ts';
 import { userOf } from '../http/authentication.ts';
 import { parseBody } from '../http/json-body.ts';
 import { Problem } from '../http/problem.ts';
@@ -22,7 +21,7 @@ export function password(deps: AuthDeps): RequestHandler {
     // A stolen access token is no licence to guess: whoever goes on from address to address ends every session, their own
     // too. None of it counts against the owner's next sign-in.
     const attempt = await limits.beginSignedIn({ email: account.email, address }, () =>
-      transaction(pool, (client) => revokeFamilies(client, account.id, 'reuse')),
+      revokeFamilies(pool, account.id, 'reuse'),
     );
     const matches = await judged(attempt, () =>
       passwords.matches(currentPassword, account.passwordHash, address),

@@ -65,8 +65,8 @@ export async function endFamily(pool: Pool, token: string): Promise<void> {
   );
 }
 
-export async function revokeFamilies(client: ClientBase, userId: string, why: RevokedFor): Promise<void> {
-  await client.query(
+export async function revokeFamilies(db: Pool | ClientBase, userId: string, why: RevokedFor): Promise<void> {
+  await db.query(
     `UPDATE token_families SET revoked_at = now(), revoked_for = $2 WHERE user_id = $1 AND revoked_at IS NULL`,
     [userId, why],
   );
