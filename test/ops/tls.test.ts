@@ -44,15 +44,9 @@ function ask(path: string): Promise<Told> {
     const sent = request({ host: 'localhost', port: door.ports.tls, path, ca: certificate, family: 4 });
     sent.on('error', reject);
     sent.on('response', (response) => {
-      let text = '';
-      response.on('data', (chunk: Buffer) => (text += chunk.toString()));
-      response.on('end', () =>
-        resolve({
-          status: response.statusCode ?? 0,
-          text,
-          transport: response.headers['strict-transport-security'],
-        }),
-      );
+      const { statusCode: status = 0, headers } = response;
+      const transport = headers['strict-transport-security'];
+      textOf(response).then((text) => resolve({ status, text, transport }), reject);
     });
     sent.end();
   });

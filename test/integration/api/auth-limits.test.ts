@@ -11,6 +11,7 @@ import {
   startAuthGateway,
   type AuthGateway,
   type Person,
+  type SessionAnswer,
 } from './auth-gateway.ts';
 import { problem, type Answer } from './http-client.ts';
 
@@ -56,6 +57,19 @@ type Try = { readonly from: string; readonly password?: string; readonly deviceT
 const tries = (gateway: AuthGateway, email: string, { from, password = 'a wrong guess', ...rest }: Try) =>
   gateway.call('POST', '/auth/login', { email, password, ...rest }, undefined, from);
 const address = (): string => `address-${randomUUID()}`;
+/** Changes the password, or guesses at the current one. */
+const changes = (
+  gateway: AuthGateway,
+  { accessToken }: SessionAnswer,
+  { from, password = 'a wrong guess' }: { from: string; password?: string },
+): Promise<Answer> =>
+  gateway.call(
+    'POST',
+    '/auth/password',
+    { currentPassword: password, newPassword: 'a new one for the wells' },
+    accessToken,
+    from,
+  );
 const codeOf = (answer: Answer): number | string => (answer.status === 200 ? 200 : problem(answer).code);
 const times = async (n: number, one: () => Promise<Answer>): Promise<(number | string)[]> => {
   const codes: (number | string)[] = [];
@@ -163,42 +177,24 @@ describe.each<Kind>(['memory', 'Redis'])('with the failures counted in %s', (kin
 
   test('the password of one who is signed in cannot be guessed for ever, and they can sign in all the same', async () => {
     const ana = await newPerson(gateway);
-    const change = (): Promise<Answer> =>
-      gateway.call(
-        'POST',
-        '/auth/password',
-        { currentPassword: 'a wrong guess', newPassword: 'a new one for the wells' },
-        ana.accessToken,
-      );
-    expect(await times(5, change)).toEqual([...Array.from({ length: 4 }, () => 'invalid_body'), LIMITED]);
+    const from = address();
+    expect(await times(5, () => changes(gateway, ana, { from }))).toEqual([
+      ...Array.from({ length: 4 }, () => 'invalid_body'),
+      LIMITED,
+    ]);
     expect(codeOf(await tries(gateway, ana.email, { from: address(), password: ana.password }))).toBe(200);
   });
 
   test('whoever has stolen a session cannot keep its owner from changing the password', async () => {
     const ana = await newPerson(gateway);
     const [thief, owner] = [address(), address()];
-    const change = (currentPassword: string, from: string): Promise<Answer> =>
-      gateway.call(
-        'POST',
-        '/auth/password',
-        { currentPassword, newPassword: 'a new one for the wells' },
-        ana.accessToken,
-        from,
-      );
-    expect(await times(5, () => change('a wrong guess', thief))).toContain(LIMITED);
-    expect((await change(ana.password, owner)).status).toBe(200);
+    expect(await times(5, () => changes(gateway, ana, { from: thief }))).toContain(LIMITED);
+    expect((await changes(gateway, ana, { from: owner, password: ana.password })).status).toBe(200);
   });
 
   test('whoever guesses with a stolen session from address to address ends every session, and the owner signs in anew', async () => {
     const ana = await newPerson(gateway);
-    const guess = (): Promise<Answer> =>
-      gateway.call(
-        'POST',
-        '/auth/password',
-        { currentPassword: 'a wrong guess', newPassword: 'a new one for the wells' },
-        ana.accessToken,
-        address(),
-      );
+    const guess = (): Promise<Answer> => changes(gateway, ana, { from: address() });
     const refresh = (refreshToken: string): Promise<Answer> =>
       gateway.call('POST', '/auth/refresh', { refreshToken });
     expect(await times(6, guess)).toEqual(Array.from({ length: 6 }, () => 'invalid_body'));
